@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.fields.text import with_encoded_slashes
-from issuer.rate_limits.rate import RefusalPace
+from issuer.rate_limits.request_limits import RefusalPace
 
 MAX_BYTES = 1024 * 1024
 _MAX_UNREAD = 64 * 1024

@@ -8,9 +8,9 @@ from issuer.admin.scim.client_secrets import ClientSecretChecks
 from issuer.background.turns import Turns
 from issuer.background.workers import WorkerPool
 from issuer.composition import Administration
-from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.password_pool import PasswordPool
-from issuer.status.running_server import RunningServer
+from issuer.rate_limits.request_limits import ClientQueues
+from issuer.status.readiness import RunningServer
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from issuer.audit import Actor
-from issuer.backup.archive import VERSION, ArchiveWriter, Authenticate, Header, TableHead, Tables
-from issuer.backup.archive_reader import ArchiveReader
+from issuer.backup.archive import (
+    VERSION,
+    ArchiveReader,
+    ArchiveWriter,
+    Authenticate,
+    Header,
+    TableHead,
+    Tables,
+)
 from issuer.backup.encryption import Encryption
 from issuer.composition.foundation import Foundation
 from issuer.database import Connection

@@ -8,38 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from issuer.database import tables as rows
 from issuer.database.portable_rows import data_tables, reflect
 from issuer.database.store import in_parts, rows_changed
-from issuer.database.tables import (
-    AssignmentRow,
-    AuditCheckpointRow,
-    AuditEventRow,
-    AuthorizationCodeRow,
-    Base,
-    ChangeCounter,
-    ClientRow,
-    ClientSecretRow,
-    DeviceCodeRow,
-    GroupMemberRow,
-    IdentityRow,
-    InvitationRow,
-    PasskeyRow,
-    RecoveryCodeRow,
-    RefreshFamilyRow,
-    RevocationFeedRow,
-    SignInSessionRow,
-    TotpSecretRow,
-    TrustedIssuerRow,
-    UserRow,
-)
+from issuer.database.tables import AuthorizationCodeRow, ChangeCounter, ClientRow, UserRow
 
 # Filled by the migrations.
-_NEVER_EMPTY = {
-    "change_counter",
-    "revocation_feed",
-    "schema_compatibility",
-    "token_counts_progress",
-}
+_SEEDED = {"change_counter", "revocation_feed", "schema_compatibility", "token_counts_progress"}
 
 
 @contextmanager
@@ -56,14 +31,14 @@ def filled_tables(connection: Connection) -> list[str]:
     return [
         name
         for name, table in tables.items()
-        if name not in _NEVER_EMPTY and connection.execute(table.select().limit(1)).first()
+        if name not in _SEEDED and connection.execute(table.select().limit(1)).first()
     ]
 
 
 def drop_our_tables(connection: Connection) -> list[str]:
     """Drop every table; if others than ours are there, drop none and return their names."""
     tables = data_tables(connection)
-    if others := sorted(tables.keys() - Base.metadata.tables.keys()):
+    if others := sorted(tables.keys() - rows.Base.metadata.tables.keys()):
         return others
     reflect(connection).drop_all(connection)
     return []
@@ -83,41 +58,41 @@ def move_counters_on(session: Session, now: datetime, feed_issued_at: datetime) 
     and `feed_issued_at`: verifiers refuse one that decreases.
     """
     least = int(now.timestamp() * 1_000_000)
-    counter, feed = ChangeCounter.value, RevocationFeedRow.count
+    counter, feed = ChangeCounter.value, rows.RevocationFeedRow.count
     session.execute(update(ChangeCounter).values(value=_later(counter + 1, least), of_people=0))
-    issued_at = _later(RevocationFeedRow.issued_at, max(now, feed_issued_at))
-    moved = update(RevocationFeedRow).values(count=_later(feed + 1, least), issued_at=issued_at)
-    return session.scalars(moved.returning(feed)).one()
+    issued_at = _later(rows.RevocationFeedRow.issued_at, max(now, feed_issued_at))
+    move = update(rows.RevocationFeedRow).values(count=_later(feed + 1, least), issued_at=issued_at)
+    return session.scalars(move.returning(feed)).one()
 
 
 def delete_unused_codes(session: Session) -> None:
     """Someone may have used them since."""
-    session.execute(delete(DeviceCodeRow))
+    session.execute(delete(rows.DeviceCodeRow))
     session.execute(delete(AuthorizationCodeRow).where(AuthorizationCodeRow.used_at.is_(None)))
 
 
 def counted(session: Session, now: datetime) -> dict[str, int]:
     """How many there are, usable at `now`, that someone may have ended since."""
 
-    def number(row: type[Base], *which: Any) -> int:
+    def number(row: type[rows.Base], *which: Any) -> int:
         return session.scalar(select(func.count()).select_from(row).where(*which)) or 0
 
-    secret = ClientSecretRow
+    secret = rows.ClientSecretRow
     return {
         "users": number(UserRow, UserRow.disabled.is_(False)),
         "clients": number(ClientRow, ClientRow.disabled.is_(False)),
         "acting_clients": number(ClientRow, ClientRow.act_rules.any()),
-        "trusted_issuers": number(TrustedIssuerRow, TrustedIssuerRow.disabled.is_(False)),
-        "assignments": number(AssignmentRow),
-        "memberships": number(GroupMemberRow),
-        "identities": number(IdentityRow),
+        "trusted_issuers": number(rows.TrustedIssuerRow, rows.TrustedIssuerRow.disabled.is_(False)),
+        "assignments": number(rows.AssignmentRow),
+        "memberships": number(rows.GroupMemberRow),
+        "identities": number(rows.IdentityRow),
         "client_secrets": number(secret, or_(secret.expires_at.is_(None), secret.expires_at > now)),
         "passwords": number(UserRow, UserRow.password_hash.is_not(None)),
-        "second_factors": number(TotpSecretRow) + number(PasskeyRow),
-        "recovery_codes": number(RecoveryCodeRow),
-        "invitations": number(InvitationRow, InvitationRow.expires_at > now),
-        "refresh_families": number(RefreshFamilyRow),
-        "sessions": number(SignInSessionRow),
+        "second_factors": number(rows.TotpSecretRow) + number(rows.PasskeyRow),
+        "recovery_codes": number(rows.RecoveryCodeRow),
+        "invitations": number(rows.InvitationRow, rows.InvitationRow.expires_at > now),
+        "refresh_families": number(rows.RefreshFamilyRow),
+        "sessions": number(rows.SignInSessionRow),
     }
 
 
@@ -132,16 +107,14 @@ def names_of(session: Session, ids: Collection[str]) -> dict[str, str]:
 
 def last_of_audit_log(session: Session) -> dict[str, int]:
     """The numbers of the last event and checkpoint, or 0."""
-    numbered = {"last_event": AuditEventRow.id, "last_checkpoint": AuditCheckpointRow.number}
-    return {
-        name: session.scalar(select(func.max(column))) or 0 for name, column in numbered.items()
-    }
+    last = {"last_event": rows.AuditEventRow.id, "last_checkpoint": rows.AuditCheckpointRow.number}
+    return {name: session.scalar(select(func.max(at))) or 0 for name, at in last.items()}
 
 
 def end_families_and_sessions(session: Session, sids: Collection[str]) -> int:
     """Delete the refresh families and the sessions that are a `sid`; how many."""
     number = 0
-    for row in (RefreshFamilyRow, SignInSessionRow):
+    for row in (rows.RefreshFamilyRow, rows.SignInSessionRow):
         for part in in_parts(sids):
             number += rows_changed(session, delete(row).where(row.id.in_(part)))
     return number

@@ -104,11 +104,11 @@ def example_of(text: str) -> Request | None:
         return next((each.method, each.path) for each in checks if each.scope == text)
     parts = scope.canonical.split(":")
     candidates = _candidates(*parts) if len(parts) > 1 else iter(())
-    return next((each for each in candidates if _requires(text, each)), None)
+    return next((each for each in candidates if decide([text], *each).allowed), None)
 
 
 def _candidates(resource: str, resource_id: str, action: str) -> Iterator[Request]:
-    """Routes without an id first; of what has ids in scopes, those with one."""
+    """Routes that need a scope: without an id first; of what has ids in scopes, those with one."""
     required = (f"{resource}:{action}",)
     catalogue = Catalogue.load(NEWEST)
     routes = [each for each in catalogue.routes if each.required == required]
@@ -116,11 +116,8 @@ def _candidates(resource: str, resource_id: str, action: str) -> Iterator[Reques
     for route in sorted(routes, key=lambda each: ("*" in each.pattern) != with_id):
         first, *others = route.pattern.split("*")
         path = "".join([first, *(quote(resource_id, safe="*") + each for each in others)])
-        yield route.method, path
-
-
-def _requires(scope: str, request: Request) -> bool:
-    return decide([scope], *request).allowed and not decide([], *request).allowed
+        if not decide([], route.method, path).allowed:
+            yield route.method, path
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
+from issuer.catalogue.decision import try_parse
 from issuer.catalogue.entries import POWERFUL, versions_with
-from issuer.catalogue.rights import try_parse
 from issuer.catalogue.suggestions import actions_of, did_you_mean, misspelling_of
 from issuer.errors import InvalidField
 from issuer.scopes import AGENT_OS_ADMIN, Scope, covers
@@ -85,7 +85,6 @@ def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Sco
 
 
 def _is_unknown(scope: Scope) -> bool:
-    """Whether no AgentOS version has it, nor the issuer."""
     if scope.is_of_issuer or scope.text == AGENT_OS_ADMIN:
         return False
     return ":" not in scope.text or not _versions_with(scope)
@@ -104,10 +103,9 @@ def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]
     known_in = _versions_with(scope)
     was, rest = scope.text.split(":", 1)
     if was != resource:
-        message = (
-            f"{scope.text} is the old name of {resource}:{rest}; AgentOS still understands both."
-        )
-        yield ScopeFinding(Code.OLD_NAME, scope.text, message, f"{resource}:{rest}")
+        new = f"{resource}:{rest}"
+        message = f"{scope.text} is the old name of {new}; AgentOS still understands both."
+        yield ScopeFinding(Code.OLD_NAME, scope.text, message, new)
     yield from _in_other_versions(scope, known_in, versions)
     if resource_id != "*" and not Catalogue.load(known_in[-1]).resources[resource].takes_ids:
         message = (

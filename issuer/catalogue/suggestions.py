@@ -87,7 +87,6 @@ def _stem(word: str) -> str:
 
 @cache
 def _resources() -> dict[str, frozenset[str]]:
-    """Every resource with its actions, over all versions."""
     found: dict[str, frozenset[str]] = {}
     for version in SUPPORTED:
         for name, resource in Catalogue.load(version).resources.items():
@@ -118,7 +117,6 @@ def why_unknown(version: str, method: str, path: str) -> str | None:
 
 
 def _nearest_route(catalogue: Catalogue, method: str, segments: Segments) -> str | None:
-    """The most similar route, with the ids of the request."""
     best, meant = 0.0, None
     for known, pattern in _names(catalogue):
         likeness = _likeness(pattern, segments) - (_OTHER_METHOD if known != method else 0)
@@ -126,9 +124,7 @@ def _nearest_route(catalogue: Catalogue, method: str, segments: Segments) -> str
             best, meant = likeness, (known, pattern)
     if meant is None:
         return None
-    filled = [
-        given if name == "*" else name for name, given in zip(meant[1], segments, strict=True)
-    ]
+    filled = [own if name == "*" else name for name, own in zip(meant[1], segments, strict=True)]
     return f"{meant[0]} /{'/'.join(filled)}"
 
 

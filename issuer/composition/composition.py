@@ -18,7 +18,7 @@ from issuer.database.deployment import require_issuer
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
-from issuer.status.running_server import RunningServer
+from issuer.status.readiness import RunningServer
 from issuer.telemetry.tracing import Telemetry
 
 if TYPE_CHECKING:

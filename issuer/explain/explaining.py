@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import chain, product
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,8 @@ from issuer.tokens import (
     scopes_through,
 )
 from issuer.vocabulary import GrantType, UserRights
+
+Holder: TypeAlias = ClientRecord | UserRecord
 
 
 class SubjectToken(Fields):
@@ -119,7 +121,7 @@ class ScopeSource:
 class Lacking:
     """A client or a user that lacks `scopes` at an `audience`."""
 
-    holder: ClientRecord | UserRecord
+    holder: Holder
     scopes: tuple[str, ...]
     audience: AudienceRecord
 
@@ -145,7 +147,7 @@ class Explanation:
     decision: Decision
     held: tuple[str, ...]
     via: tuple[ScopeSource, ...] = ()
-    disabled: tuple[ClientRecord | UserRecord, ...] = ()
+    disabled: tuple[Holder, ...] = ()
     lacking: tuple[Lacking, ...] = ()
     lacking_rule: LackingRule | None = None
     lacking_grant: ClientRecord | None = None
@@ -177,7 +179,7 @@ class _Known(NamedTuple):
     client: ClientRecord | None
     user: UserRecord | None
 
-    def holders(self) -> list[ClientRecord | UserRecord]:
+    def holders(self) -> list[Holder]:
         """Principals whose rights count: the user, and the client unless it leaves users all."""
         limits = self.client and not (self.user and self.client.user_rights is UserRights.ALL)
         return [each for each in (self.user, self.client if limits else None) if each]
@@ -308,11 +310,9 @@ class Explainer:
             decision = _refusal(decision, asked.refusal)
         for known, _ in asked.ends:
             decision = _of_the_active(known, decision)
-        by, addition = decision.by, decision.smallest_addition
+        by, more = decision.by, decision.smallest_addition
         sources = chain.from_iterable(_sources(known, at, by) for known, at in asked.ends)
-        lacking = chain.from_iterable(
-            holders_lacking(*known, at, addition) for known, at in asked.ends
-        )
+        lacking = chain.from_iterable(holders_lacking(*known, at, more) for known, at in asked.ends)
         return Explanation(
             audience.id,
             decision,
@@ -358,9 +358,8 @@ class Explainer:
             return ""
         actor = ActingClient(client.client_id, audience.id)
         with self.database.reading() as session:
-            (is_allowed,) = check_may_act(
-                session.connection(), [ActingFor(user.id, through, origin.id, actor)]
-            )
+            acting = ActingFor(user.id, through, origin.id, actor)
+            (is_allowed,) = check_may_act(session.connection(), [acting])
         if is_allowed:
             return ""
         return (
@@ -400,9 +399,7 @@ class Explainer:
         raise InvalidField("audience", why)
 
 
-def _disabled_among(
-    *principals: ClientRecord | UserRecord | None,
-) -> tuple[ClientRecord | UserRecord, ...]:
+def _disabled_among(*principals: Holder | None) -> tuple[Holder, ...]:
     return tuple(each for each in principals if each and each.disabled)
 
 

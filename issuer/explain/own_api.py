@@ -54,14 +54,12 @@ class OwnApi:
         path = with_encoded_slashes(path_of(path))
         there = self._routes_at(path) or self._routes_at(self.base_path + path)
         if not there:
-            return Decision.of_unknown_route(
-                f"{_ISSUER} has no route {path}: 404 for every caller."
-            )
+            reason = f"{_ISSUER} has no route {path}: 404 for every caller."
+            return Decision.of_unknown_route(reason)
         routes = [route for route in there if method in route.methods]
         if not routes:
-            return Decision.of_unknown_route(
-                f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
-            )
+            reason = f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
+            return Decision.of_unknown_route(reason)
         met = [route for route in routes if _is_met(route.needs, held)]
         return _grant(met[0], held) if met else _refusal(routes[0], held)
 
@@ -110,12 +108,10 @@ def _grant(route: OwnRoute, held: list[str]) -> Decision:
 
 
 def _narrowest(held: list[str], need: str) -> str:
-    """The narrowest held scope that covers `need`."""
     covering = (scope for scope in held if covers([scope], need))
     return min(covering, key=lambda scope: (scope != need, scope == ISSUER_ADMIN))
 
 
 def _note(reason: str, route: OwnRoute, held: list[str]) -> str:
-    """Adds the note on what the path alone cannot tell; irrelevant for an admin."""
     is_moot = not route.note or (route.needs is not None and covers(held, ISSUER_ADMIN))
     return reason if is_moot else f"{reason} {route.note}"

@@ -20,7 +20,7 @@ from issuer.oauth.messages import (
     receive_form,
     require,
 )
-from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.request_limits import ClientQueues
 from issuer.refresh_tokens import PREFIX
 from issuer.revocations.revocations import FeedFull
 from issuer.sign_in.device_codes import DeviceCodes

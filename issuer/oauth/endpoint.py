@@ -25,7 +25,7 @@ from issuer.oauth.messages import (
     OAuthResponse,
     as_oauth_error,
 )
-from issuer.rate_limits.rate import RefusalPace
+from issuer.rate_limits.request_limits import RefusalPace
 from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import ErrorCode
 

@@ -14,7 +14,7 @@ from issuer.http.requests import caller, document, values_of
 from issuer.keys import Keyring
 from issuer.oauth.messages import OAuthError, OAuthResponse, invalid_request
 from issuer.tokens.feed import FeedDocument
-from issuer.verifiers.report import REPORT_HEADER
+from issuer.verifiers.known_verifier import REPORT_HEADER
 from issuer.verifiers.reported import ReportedVerifiers
 from issuer.vocabulary import SigningAlgorithm
 

@@ -31,9 +31,9 @@ from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
-from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
+from issuer.rate_limits.request_limits import ClientQueues
 from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from issuer.clock import Clock
 from issuer.rate_limits.outcome_limit import OutcomeLimit
-from issuer.rate_limits.rate import Rate
-from issuer.rate_limits.request_limits import PER_NETWORK, PublicLimit, RequestLimit
+from issuer.rate_limits.request_limits import PER_NETWORK, PublicLimit, Rate, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
 from issuer.telemetry.metrics import NO_METRICS, PASSWORD_RESETS, PASSWORDS, Metrics
@@ -54,11 +53,9 @@ def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS
         what = f"right or new passwords of the {whose}"
         return OutcomeLimit(rate, clock, counts(name, rate), metrics, what=what, limit=PASSWORDS)
 
-    failures, requests, of_user = (
-        Rate.read(settings.rate_limit_failures),
-        Rate.read(settings.rate_limit_requests),
-        Rate.read(settings.rate_limit_passwords),
-    )
+    failures = Rate.read(settings.rate_limit_failures)
+    requests = Rate.read(settings.rate_limit_requests)
+    of_user = Rate.read(settings.rate_limit_passwords)
     of_network = of_user and Rate(_USERS_OF_A_NETWORK * of_user.most, of_user.seconds)
     is_open = settings.client_registration != "off"
     return RateLimits(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits.rate import Rate, WindowCounts
+from issuer.rate_limits.request_limits import Rate, WindowCounts
 from issuer.rate_limits.shared import Entry, SharedCounts
 from issuer.telemetry.metrics import NO_METRICS, WRONG_CREDENTIALS, Metrics
 

@@ -9,9 +9,8 @@ from issuer.background.workers import MAX_SECONDS, WorkerPool
 from issuer.clock import Clock
 from issuer.errors import Unavailable
 from issuer.fields.usernames import fold_username
-from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.limits import RateLimits
-from issuer.rate_limits.request_limits import ConcurrencyLimit
+from issuer.rate_limits.request_limits import ClientQueues, ConcurrencyLimit
 from issuer.telemetry.metrics import NO_METRICS, PASSWORDS, Metrics
 
 _MAX_WAITING = 32

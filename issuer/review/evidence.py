@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
@@ -16,10 +17,7 @@ from issuer.fields.text import escape
 from issuer.fields.times import has_ended
 from issuer.manifest import current
 from issuer.resources import ResourceType
-from issuer.review.exchanges import Exchanges
-from issuer.review.findings import Principal, ReportCoverage
-from issuer.review.lists import has_lists, without_lists
-from issuer.review.smallest import smallest
+from issuer.review.exchanges import Exchanges, has_lists, smallest, without_lists
 from issuer.review.store import (
     ClientOfReview,
     GivenAssignment,
@@ -39,6 +37,66 @@ READS = (AUDIENCE, ROLE, CLIENT, USER)
 _BATCH = 1_000
 _DAY = timedelta(days=1)
 _OWN = "its own scopes"
+
+
+class FindingKind(StrEnum):
+    """Kinds of findings, in the order in which they are listed."""
+
+    UNUSED = "unused"
+    PARTLY_USED = "partly used"
+    RARELY_USED = "rarely used"
+    ROLE_WITHOUT_HOLDERS = "role without holders"
+    UNUSED_ROLE = "unused role"
+    UNUSED_CLIENT = "unused client"
+    UNUSED_SECRET = "unused secret"  # noqa: S105
+    NEVER_SIGNED_IN = "never signed in"
+    NOT_SIGNED_IN = "not signed in"
+    REFUSED = "refused"
+
+
+class Principal(BaseModel, frozen=True):
+    """A client or a user. The name of a user is the user name."""
+
+    kind: str
+    id: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name or self.id}"
+
+
+class ReviewFinding(BaseModel, frozen=True):
+    """One finding, with its evidence.
+
+    `last_used`: the day of the last use within 90 days, or when a secret was used or a person
+    signed in. `days`: on how many days it was used; `requests`: how many there were.
+    """
+
+    kind: FindingKind
+    sentence: str
+    principal: Principal | None = None
+    audience: str | None = None
+    scope: str | None = None
+    through: str | None = None
+    last_used: datetime | None = None
+    days: int = 0
+    requests: int = 0
+
+
+class ReportCoverage(BaseModel, frozen=True):
+    """Whether the reports about an audience tell what was not used: nothing else is unknown.
+
+    `is_known`: since the beginning of the review, reports came on every day, and named everything.
+    """
+
+    audience: str
+    is_known: bool
+    reason: str
+    first_report: date | None
+    last_report: date | None
+
+
+Kind: TypeAlias = ResourceType[Any, Any]
 Resource: TypeAlias = Client | User | ClientOfReview | UserOfReview
 
 
@@ -100,6 +158,9 @@ class ReviewedPrincipal:
         return used.union(self.exchanged.get(audience, ()))
 
 
+Rows: TypeAlias = list[ReviewedScope]
+
+
 @dataclass
 class UsageEvidence:
     """What verifiers reported, compared with what clients and users hold. Reads all audiences.
@@ -131,13 +192,11 @@ class UsageEvidence:
     def _coverage_of(self, audience: str, unnamed: Mapping[datetime, int]) -> ReportCoverage:
         number = (day_of(self.now) - self.since) // _DAY
         days = [self.since + n * _DAY for n in range(number)]
-        missing = [day for day in days if day not in unnamed]
+        gaps = [day for day in days if day not in unnamed]
         if not unnamed:
             reason = "no verifier reports what is used"
-        elif missing:
-            reason = (
-                f"no reports on {len(missing)} of {number} days, such as {missing[-1]:%Y-%m-%d}"
-            )
+        elif gaps:
+            reason = f"no reports on {len(gaps)} of {number} days, such as {gaps[-1]:%Y-%m-%d}"
         elif any(unnamed[day] for day in days):
             reason = "more was used than could be counted by name"
         else:
@@ -171,46 +230,39 @@ class UsageEvidence:
         """Whether the reports about some audience tell what is not used there."""
         return any(each.is_known for each in self.coverage.values())
 
-    def every(
-        self, resource_type: ResourceType[Any, Any], after: str | None = None
-    ) -> Iterator[list[ReviewedPrincipal]]:
+    def every(self, kind: Kind, after: str | None = None) -> Iterator[list[ReviewedPrincipal]]:
         """All clients or users that administrators made, in order of their ids, after that one."""
-        found = current.resources(self.work, resource_type, after)
+        found = current.resources(self.work, kind, after)
         while batch := list(islice(found, _BATCH)):
-            yield self._holders(resource_type, batch, lambda _: True)
+            yield self._holders(kind, batch, lambda _: True)
 
-    def first(
-        self, resource_type: ResourceType[Any, Any], most: int
-    ) -> Iterator[list[ReviewedPrincipal]]:
+    def first(self, kind: Kind, most: int) -> Iterator[list[ReviewedPrincipal]]:
         """The first `most` holders, with what a review says of them, and nothing else.
 
         Their roles are read where something can be said about those.
         """
         read: Callable[[str, int], Sequence[Any]] = self.work.reviewed.clients
-        if resource_type is USER:
+        if kind is USER:
             read = self.work.reviewed.users
         after, left = "", most
         while left and (some := read(after, min(left, _BATCH))):
-            yield self._holders(resource_type, some, lambda used: self.judges or bool(used))
-            after, left = resource_type.key_of(some[-1]), left - len(some)
+            yield self._holders(kind, some, lambda used: self.judges or bool(used))
+            after, left = kind.key_of(some[-1]), left - len(some)
         self.has_read_all = self.has_read_all and not read(after, 1)
 
     def holder(self, resource: Client | User) -> ReviewedPrincipal:
         """One client or user."""
-        resource_type: ResourceType[Any, Any] = USER if isinstance(resource, User) else CLIENT
-        (holder,) = self._holders(resource_type, [resource], lambda _: True)
+        kind: Kind = USER if isinstance(resource, User) else CLIENT
+        (holder,) = self._holders(kind, [resource], lambda _: True)
         return holder
 
     def _holders(
-        self,
-        resource_type: ResourceType[Any, Any],
-        batch: Sequence[Any],
-        has_roles: Callable[[list[UsedScope]], bool],
+        self, kind: Kind, batch: Sequence[Any], has_roles: Callable[[list[UsedScope]], bool]
     ) -> list[ReviewedPrincipal]:
         """`has_roles`: whether the roles of one that used this are read."""
         store, acting = self.work.reviewed, self.exchanges.clients
-        ids = [resource_type.key_of(each) for each in batch]
-        if resource_type is USER:
+        ids = [kind.key_of(each) for each in batch]
+        if kind is USER:
             used = store.uses_of_users(ids)
             by_user = store.uses_of_users(ids, through=acting) if acting else {}
             exchanged = [self.exchanges.needs_by_audience(by_user.get(each, ())) for each in ids]
@@ -218,7 +270,7 @@ class UsageEvidence:
             used, exchanged = store.uses_of_clients(ids), [self._exchanged_by_clients] * len(ids)
         held = [each for each in ids if has_roles(used.get(each, []))]
         roles = self.work.assignments.roles_of_all(held) if held else {}
-        holder = self._user if resource_type is USER else self._client
+        holder = self._user if kind is USER else self._client
         return [
             self._with_use(holder(each), roles.get(id_, []), used.get(id_, []), more)
             for each, id_, more in zip(batch, ids, exchanged, strict=True)
@@ -267,9 +319,7 @@ class UsageEvidence:
                     scopes = counting_at(self.roles[role.role].scopes, own_audience=False)
                     yield from ((audience, scope, role) for scope in sorted(scopes))
 
-    def rows(
-        self, batch: Sequence[ReviewedPrincipal]
-    ) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
+    def rows(self, batch: Sequence[ReviewedPrincipal]) -> Iterator[tuple[ReviewedPrincipal, Rows]]:
         """What each holds now, with the evidence."""
         groups = {group_id for holder in batch for group_id in holder.group_ids}
         ids = [holder.principal.id for holder in batch]
@@ -373,3 +423,14 @@ def _grant_of(
     if found.given_at is not None and found.given_at >= joined.given_at:
         return found
     return GivenAssignment(joined.given_at, joined.given_by, found.expires_at)
+
+
+COLUMNS = (
+    *("kind", "id", "name", "audience", "scope", "through"),
+    *("given_at", "given_by", "expires_at", "last_used", "requests", "verdict"),
+)
+
+
+def as_rows(reviewed: Iterable[ReviewedScope]) -> Iterator[dict[str, object]]:
+    """The values of the columns, for each."""
+    return ({**dict(each), **dict(each.principal)} for each in reviewed)

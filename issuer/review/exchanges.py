@@ -1,13 +1,13 @@
-"""Tokens that are exchanged for others (RFC 8693): reports do not tell which one for which.
+"""What was needed: through exchanges of tokens and in lists, and the narrowest scopes for it."""
 
-A token that was got by exchange allows no more than the one that was exchanged for it. So a scope
-that was used with the new token may have been needed in the first one as well, at its audience.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from issuer.review.store import UsedScope
+from issuer.scopes import AGENT_OS_ADMIN, covers, meet
 from issuer.vocabulary import MAX_ACTORS
+
+_LISTS = ("agents:read", "teams:read", "workflows:read")
 
 
 class Exchanges:
@@ -25,9 +25,8 @@ class Exchanges:
         self._starts = {start for start, _ in steps}
         self._ends = steps
         for _ in range(MAX_ACTORS - 1):
-            self._ends = self._ends | {
-                (start, end) for start, a in self._ends for b, end in steps if a == b
-            }
+            more = {(start, end) for start, a in self._ends for b, end in steps if a == b}
+            self._ends = self._ends | more
 
     def ends_of(self, audience: str) -> list[str]:
         """The audiences for which tokens for this one may be exchanged."""
@@ -36,11 +35,53 @@ class Exchanges:
     def needs_by_audience(self, used: Iterable[UsedScope]) -> dict[str, set[str]]:
         """By audience, the scopes among `used` that may have been needed with tokens for it."""
         allowed = [(each.audience, each.scope) for each in used if each.allowed]
-        return {
-            start: {scope for end, scope in allowed if (start, end) in self._ends}
-            for start in self._starts
-        }
+        ends = self._ends
+        return {at: {scope for to, scope in allowed if (at, to) in ends} for at in self._starts}
 
     def uses_by(self, client_id: str, used: Iterable[UsedScope]) -> Iterator[UsedScope]:
         """What the client may have used with tokens that it got by exchange."""
         return (each for each in used if (client_id, each.audience) in self._at)
+
+
+def smallest(held: Iterable[str], used: Iterable[str]) -> frozenset[str]:
+    """The narrowest scopes that allow what was used, and nothing that is not held.
+
+    None of them covers another.
+    """
+    both = meet(held, used)
+    chosen: set[str] = set()
+    for scope in sorted(both, key=_breadth):
+        if not covers(chosen, scope):
+            chosen.add(scope)
+    return frozenset(chosen)
+
+
+def _breadth(scope: str) -> tuple[bool, bool, str]:
+    """Scopes that cover others come first."""
+    parts = scope.split(":")
+    has_id = len(parts) > 2 and parts[1] != "*"  # noqa: PLR2004
+    return scope != AGENT_OS_ADMIN, has_id, scope
+
+
+def without_lists(held: Collection[str], used: Collection[UsedScope]) -> Iterator[UsedScope]:
+    """`used` at one audience, with each list replaced by the held scopes for what was used in it.
+
+    A verifier counts `agents:read` for a list, which says of no agent that it was needed. It counts
+    for each `agents:ID:read` of `held` whose agent was used by its id, in whatever way. If there is
+    no such one, or if every agent may be read, it counts as it is: for all of them.
+    """
+    of_lists: dict[str, set[str]] = {name: set() for name in _LISTS}
+    for use in used:
+        family, *names = use.scope.split(":")
+        if use.allowed and len(names) == len(("id", "action")) and f"{family}:read" in of_lists:
+            of_lists[f"{family}:read"].add(f"{family}:{names[0]}:read")
+    for use in used:
+        scopes = of_lists.get(use.scope, set()).intersection(held)
+        if not scopes or covers(held, use.scope):
+            yield use
+        else:
+            yield from (replace(use, scope=scope) for scope in sorted(scopes))
+
+
+def has_lists(used: Collection[UsedScope]) -> bool:
+    return any(each.scope in _LISTS for each in used)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,14 +14,8 @@ from issuer.fields.times import utc
 from issuer.manifest import current
 from issuer.manifest.entries import bare, entry_model, in_order, members, own_assignments
 from issuer.resources import ResourceType
-from issuer.review.evidence import (
-    UNUSED_FOR,
-    Reviewable,
-    ReviewedPrincipal,
-    ReviewedScope,
-    UsageEvidence,
-)
-from issuer.review.smallest import smallest
+from issuer.review.evidence import UNUSED_FOR, Reviewable, ReviewedPrincipal, Rows, UsageEvidence
+from issuer.review.exchanges import smallest
 from issuer.roles import ROLE, Assignment
 from issuer.scopes import AGENT_OS_ADMIN, counting_at
 from issuer.users import USER, User
@@ -90,9 +84,7 @@ def propose(
     )
 
 
-def _require_known(
-    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
-) -> None:
+def _require_known(evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Rows) -> None:
     if not rows:
         raise NotAllowed(f"{holder.principal} holds no scope at any AgentOS.")
     for audience in dict.fromkeys(row.audience for row in rows):

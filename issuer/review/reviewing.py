@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -12,12 +12,16 @@ from issuer.clients import CLIENT
 from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,
+    FindingKind,
+    Principal,
+    ReportCoverage,
     Reviewable,
     ReviewedPrincipal,
     ReviewedScope,
+    ReviewFinding,
+    Rows,
     UsageEvidence,
 )
-from issuer.review.findings import FindingKind, Principal, ReportCoverage, ReviewFinding
 from issuer.review.store import ClientOfReview
 from issuer.scopes import counting_at, covers
 from issuer.users import USER
@@ -26,6 +30,10 @@ MOST_FINDINGS = 1_000  # of each kind
 MOST_REFUSALS = 10  # of a client or user
 MOST_PRINCIPALS = 10_000  # of each kind, in a review; in a part of the access review
 _NAMED = 5  # scopes in a sentence
+_OF_ROW = ("principal", "audience", "scope", "through", "last_used", "days", "requests")
+
+
+Findings: TypeAlias = Iterator[ReviewFinding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def access_review_part(
 
 def _holdings(
     evidence: UsageEvidence, after: AccessReviewPlace | None = None
-) -> Iterator[tuple[ReviewedPrincipal, list[ReviewedScope]]]:
+) -> Iterator[tuple[ReviewedPrincipal, Rows]]:
     """What each client, then each user, holds; beginning with the one that `after` names."""
     first = {after.kind: after.id} if after else {}
     kinds: list[ResourceType[Any, Any]] = [USER] if USER.kind in first else [CLIENT, USER]
@@ -135,8 +143,7 @@ def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) 
     )
 
 
-def _findings(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
-    """All of them, each kind in its order."""
+def _findings(evidence: UsageEvidence) -> Findings:
     verdicts: dict[str, set[str]] = {}
     for kind, absences in ((CLIENT, _unused_clients), (USER, _not_signed_in)):
         for batch in evidence.first(kind, MOST_PRINCIPALS):
@@ -152,7 +159,7 @@ def _findings(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
     yield from _unused_secrets(evidence)
 
 
-def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
+def _of_rows(rows: Iterable[ReviewedScope]) -> Findings:
     for row in rows:
         if row.verdict == "unused":
             kind, use = FindingKind.UNUSED, "never used it, as far as reports go back"
@@ -164,17 +171,8 @@ def _of_rows(rows: Iterable[ReviewedScope]) -> Iterator[ReviewFinding]:
         else:
             continue
         held = f"{row.principal} holds {row.scope} at {row.audience} through {row.through}"
-        yield ReviewFinding(
-            kind=kind,
-            sentence=f"{held}, and {use}.",
-            principal=row.principal,
-            audience=row.audience,
-            scope=row.scope,
-            through=row.through,
-            last_used=row.last_used,
-            days=row.days,
-            requests=row.requests,
-        )
+        same = {name: getattr(row, name) for name in _OF_ROW}
+        yield ReviewFinding(kind=kind, sentence=f"{held}, and {use}.", **same)
 
 
 def _some(scopes: Collection[str]) -> str:
@@ -182,17 +180,13 @@ def _some(scopes: Collection[str]) -> str:
     return ", ".join(sorted(scopes)[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _refusals(
-    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
-) -> Iterator[ReviewFinding]:
+def _refusals(evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Rows) -> Findings:
     """The most frequent ones: callers can invent ids, and must not hide refusals of others."""
     found = sorted(_lacking(evidence, holder, rows), key=lambda each: -each.requests)
     yield from found[:MOST_REFUSALS]
 
 
-def _lacking(
-    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Sequence[ReviewedScope]
-) -> Iterator[ReviewFinding]:
+def _lacking(evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Rows) -> Findings:
     for used in holder.used:
         if not used.refused or used.last_refused is None or used.last_refused < evidence.since:
             continue
@@ -212,12 +206,9 @@ def _lacking(
         )
 
 
-def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iterator[ReviewFinding]:
-    roles = [
-        name
-        for name, role in evidence.roles.items()
-        if counting_at(role.scopes, own_audience=False)
-    ]
+def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Findings:
+    known = evidence.roles.items()
+    roles = [name for name, role in known if counting_at(role.scopes, own_audience=False)]
     held = evidence.work.assignments.with_holders(roles)
     for name in roles:
         if name not in held:
@@ -229,9 +220,7 @@ def _of_roles(evidence: UsageEvidence, verdicts: Mapping[str, set[str]]) -> Iter
         yield ReviewFinding(kind=kind, sentence=f"role {name}: {why}.", through=f"the role {name}")
 
 
-def _unused_clients(
-    evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]
-) -> Iterator[ReviewFinding]:
+def _unused_clients(evidence: UsageEvidence, batch: Iterable[ReviewedPrincipal]) -> Findings:
     """Clients whose secrets nobody used, and that no verifier has seen."""
     clients = {each.principal.id: each for each in batch if _tells_by_secrets(evidence, each)}
     last_uses = evidence.work.clients.last_uses(list(clients))
@@ -241,12 +230,8 @@ def _unused_clients(
         if last is not None and last >= evidence.since:
             continue
         when = f"was last used on {last:%Y-%m-%d}" if last else "was never used"
-        yield ReviewFinding(
-            kind=FindingKind.UNUSED_CLIENT,
-            sentence=f"{holder.principal} {when}.",
-            principal=holder.principal,
-            last_used=last,
-        )
+        sentence = f"{holder.principal} {when}."
+        yield _about(holder.principal, FindingKind.UNUSED_CLIENT, sentence, last)
 
 
 def _tells_by_secrets(evidence: UsageEvidence, holder: ReviewedPrincipal) -> bool:
@@ -257,23 +242,17 @@ def _tells_by_secrets(evidence: UsageEvidence, holder: ReviewedPrincipal) -> boo
     return has_secrets and not client.disabled and client.created_at < evidence.since
 
 
-def _unused_secrets(evidence: UsageEvidence) -> Iterator[ReviewFinding]:
+def _unused_secrets(evidence: UsageEvidence) -> Findings:
     clients = evidence.work.clients
     for client_id, secret in clients.unused_secrets(evidence.since, MOST_FINDINGS + 1):
         principal = Principal(kind=CLIENT.kind, id=client_id, name="")
         last = secret.last_used_at
         use = f"was last used on {last:%Y-%m-%d}" if last else "was never used"
-        yield ReviewFinding(
-            kind=FindingKind.UNUSED_SECRET,
-            sentence=f"The secret {secret.label or secret.id} of {principal} {use}.",
-            principal=principal,
-            last_used=last,
-        )
+        sentence = f"The secret {secret.label or secret.id} of {principal} {use}."
+        yield _about(principal, FindingKind.UNUSED_SECRET, sentence, last)
 
 
-def _not_signed_in(
-    evidence: UsageEvidence, batch: Sequence[ReviewedPrincipal]
-) -> Iterator[ReviewFinding]:
+def _not_signed_in(evidence: UsageEvidence, batch: Sequence[ReviewedPrincipal]) -> Findings:
     last = evidence.work.reviewed.last_sign_ins([each.principal.id for each in batch])
     for holder in batch:
         at, user = last.get(holder.principal.id), holder.resource
@@ -283,9 +262,10 @@ def _not_signed_in(
             continue
         kind = FindingKind.NOT_SIGNED_IN if at else FindingKind.NEVER_SIGNED_IN
         when = f"last signed in on {at:%Y-%m-%d}" if at else "has not signed in for 90 days"
-        yield ReviewFinding(
-            kind=kind,
-            sentence=f"{holder.principal} {when}.",
-            principal=holder.principal,
-            last_used=at,
-        )
+        yield _about(holder.principal, kind, f"{holder.principal} {when}.", at)
+
+
+def _about(
+    principal: Principal, kind: FindingKind, sentence: str, last: datetime | None
+) -> ReviewFinding:
+    return ReviewFinding(kind=kind, sentence=sentence, principal=principal, last_used=last)

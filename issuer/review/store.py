@@ -9,18 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from issuer.database import tables
 from issuer.database.store import Statements, in_parts
-from issuer.database.tables import (
-    AssignmentRow,
-    ClientActRuleRow,
-    ClientAudienceRow,
-    ClientRow,
-    ClientScopeExpiryRow,
-    GroupMemberRow,
-    GroupRow,
-    UsedScopeRow,
-    UserRow,
-)
 from issuer.usage.store import OTHERS
 from issuer.users.store import LAST_SIGN_IN
 from issuer.vocabulary import AuthMethod, RegisteredBy
@@ -99,7 +89,7 @@ class ReviewStore(Statements):
 
     def days_with_reports(self, since: datetime) -> dict[str, dict[datetime, int]]:
         """By audience and day, how many requests were counted without a name."""
-        row, found = UsedScopeRow, defaultdict[str, dict[datetime, int]](dict)
+        row, found = tables.UsedScopeRow, defaultdict[str, dict[datetime, int]](dict)
         query = select(row.audience_id, row.day, row.allowed + row.refused).where(
             row.subject == OTHERS.subject, row.scope == OTHERS.scope, row.day >= since
         )
@@ -109,20 +99,20 @@ class ReviewStore(Statements):
 
     def act_rules(self) -> list[tuple[str, str, str]]:
         """Client, audience of tokens that it may exchange, and audience of those that it gets."""
-        row = ClientActRuleRow
+        row = tables.ClientActRuleRow
         rows = self.session.execute(select(row.client_id, row.from_audience, row.to_audience))
         return [(client, start, end) for client, start, end in rows]
 
     def users(self, after: str, limit: int) -> list[UserOfReview]:
         """The users whose ids follow `after`, in order."""
-        row = UserRow
+        row = tables.UserRow
         query = select(row.id, row.username, row.created_at, row.disabled)
         rows = self.session.execute(query.where(row.id > after).order_by(row.id).limit(limit))
         return [UserOfReview(*each) for each in rows]
 
     def clients(self, after: str, limit: int) -> list[ClientOfReview]:
         """The clients that administrators made whose ids follow `after`, in order."""
-        row, at = ClientRow, ClientAudienceRow
+        row, at = tables.ClientRow, tables.ClientAudienceRow
         columns = (row.client_id, row.scopes, row.created_at, row.updated_at, row.disabled)
         query = select(*columns, row.token_endpoint_auth_method).order_by(row.client_id)
         # Not `==`: SQLite would find all of them by that index, and sort them, for each page.
@@ -140,17 +130,19 @@ class ReviewStore(Statements):
     ) -> dict[str, list[UsedScope]]:
         """By user, what each needed, through any client or these."""
         if through is None:
-            return self._read_used(UsedScopeRow.subject, user_ids)
-        return self._read_used(UsedScopeRow.subject, user_ids, UsedScopeRow.client_id.in_(through))
+            return self._read_used(tables.UsedScopeRow.subject, user_ids)
+        return self._read_used(
+            tables.UsedScopeRow.subject, user_ids, tables.UsedScopeRow.client_id.in_(through)
+        )
 
     def uses_of_clients(self, client_ids: Collection[str]) -> dict[str, list[UsedScope]]:
         """By client, what it needed itself, and what users needed through it."""
-        return self._read_used(UsedScopeRow.client_id, client_ids)
+        return self._read_used(tables.UsedScopeRow.client_id, client_ids)
 
     def _read_used(
         self, by: InstrumentedAttribute[str], ids: Collection[str], *which: ColumnElement[bool]
     ) -> dict[str, list[UsedScope]]:
-        row, found = UsedScopeRow, defaultdict[str, list[UsedScope]](list)
+        row, found = tables.UsedScopeRow, defaultdict[str, list[UsedScope]](list)
         keys = (by, row.audience_id, row.scope)
         query: Any = select(
             *keys,
@@ -172,7 +164,7 @@ class ReviewStore(Statements):
         self, folded_ids: Iterable[str]
     ) -> dict[tuple[str, str, str | None], GivenAssignment]:
         """By folded id, role and audience: the assignments of these principals and groups."""
-        row = AssignmentRow
+        row = tables.AssignmentRow
         key = (row.folded_id, row.role_name, row.audience_id)
         query: Any = select(*key, row.given_at, row.given_by, row.expires_at)
         return {
@@ -183,7 +175,7 @@ class ReviewStore(Statements):
 
     def memberships(self, user_ids: Iterable[str]) -> dict[tuple[str, str], Membership]:
         """By group and user, the memberships of these users."""
-        row, group = GroupMemberRow, GroupRow
+        row, group = tables.GroupMemberRow, tables.GroupRow
         query = select(row, group.updated_at).join(group, group.id == row.group_id)
         return {
             (each.group_id, each.user_id): Membership(
@@ -195,7 +187,7 @@ class ReviewStore(Statements):
 
     def scope_expiries(self, client_ids: Iterable[str]) -> dict[tuple[str, str], datetime]:
         """By client and scope: until when clients have scopes of their own that end."""
-        row = ClientScopeExpiryRow
+        row = tables.ClientScopeExpiryRow
         return {
             (each.client_id, each.scope): each.expires_at
             for part in in_parts(client_ids)
@@ -204,11 +196,11 @@ class ReviewStore(Statements):
 
     def last_sign_ins(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """When each user last signed in, as far as it is known: for 90 days."""
-        query = select(UserRow.id, LAST_SIGN_IN)
-        parts = (query.where(UserRow.id.in_(part)) for part in in_parts(user_ids))
+        query = select(tables.UserRow.id, LAST_SIGN_IN)
+        parts = (query.where(tables.UserRow.id.in_(part)) for part in in_parts(user_ids))
         found = (row for part in parts for row in self.session.execute(part))
         return {user_id: at for user_id, at in found if at is not None}
 
 
 def _day_if(condition: ColumnElement[bool]) -> ColumnElement[datetime]:
-    return case((condition, UsedScopeRow.day))
+    return case((condition, tables.UsedScopeRow.day))

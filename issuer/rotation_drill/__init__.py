@@ -3,7 +3,6 @@
 It sends requests to addresses that the operator names, so it runs from the command line only.
 """
 
-from issuer.rotation_drill.drill import Drill
-from issuer.rotation_drill.report import DrillRequest, Report
+from issuer.rotation_drill.drill import Drill, DrillRequest, Report
 
 __all__ = ["Drill", "DrillRequest", "Report"]

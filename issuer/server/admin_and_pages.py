@@ -26,8 +26,7 @@ from issuer.admin.scim.routes import no_scim_path, scim_failed, scim_routes
 from issuer.background.turns import Turns
 from issuer.http import middleware
 from issuer.oauth.openapi import protocol_paths, security_schemes
-from issuer.rate_limits.client_queue import ClientQueues
-from issuer.rate_limits.rate import RefusalPace
+from issuer.rate_limits.request_limits import ClientQueues, RefusalPace
 from issuer.server import probes
 from issuer.server.own_routes import routes_of
 from issuer.server.parts import LINTS_WAITING, ServerParts

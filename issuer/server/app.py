@@ -19,7 +19,7 @@ from issuer.rate_limits.password_pool import PasswordPool
 from issuer.server import probes
 from issuer.server.parts import Pools, ServerParts
 from issuer.settings import Settings
-from issuer.status.running_server import RunningServer
+from issuer.status.readiness import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
 

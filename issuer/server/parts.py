@@ -16,7 +16,7 @@ from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool
 from issuer.settings import Settings
 from issuer.sign_in.authorization_request import RequestProblem
-from issuer.status.running_server import RunningServer
+from issuer.status.readiness import RunningServer
 from issuer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # imported with the first page

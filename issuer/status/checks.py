@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.audit.push.destination import NotDelivered
@@ -33,22 +33,25 @@ from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings, is_loopback
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.provider_request import ProviderSecrets
-from issuer.status.attention import NOTE, OK, PROBLEM, WARNING, Finding
 from issuer.status.concerns import PRINCIPALS, ending_soon
+from issuer.status.report import NOTE, OK, PROBLEM, WARNING, Finding
 from issuer.vocabulary import ADMIN_CLIENT, SigningAlgorithm
 
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.federation.key_sets import FollowedKeySet
     from issuer.mail.smtp import SmtpServer
 
+Findings: TypeAlias = Iterator[Finding]
+
 _PUSH = "audit push"
 _MAX_ROLES, _MAX_SCOPES = 10, 5
 _MOST_ENDING = 10  # of each kind
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def of_settings(settings: Settings) -> Iterator[Finding]:
+def of_settings(settings: Settings) -> Findings:
     if urlsplit(settings.url).scheme == "http":
         yield Finding("url", WARNING, f"{settings.url} is not https://: for tests only.")
     if settings.password_grant:
@@ -69,7 +72,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("JWT_VERIFICATION_KEY", WARNING, message)
 
 
-def of_files(settings: Settings) -> Iterator[Finding]:
+def of_files(settings: Settings) -> Findings:
     """The directory has mode 0700, its files 0600."""
     directory = settings.data_dir.absolute()
     if not directory.exists():
@@ -82,12 +85,12 @@ def of_files(settings: Settings) -> Iterator[Finding]:
         yield Finding("data directory", OK, f"{directory} is private.")
 
 
-def of_key_folder(folder: Path) -> Iterator[Finding]:
+def of_key_folder(folder: Path) -> Findings:
     """The folder exists and other users cannot change it; servers would skip an unusable file."""
     if not folder.is_dir():
         message = f"ISSUER_KEY_FOLDER {folder} does not exist: run `issuer init`, or mount it."
         yield Finding("key folder", PROBLEM, message)
-    elif _others_can_remove_from(folder):
+    elif (mode := folder.stat().st_mode) & _OTHERS_WRITE and not mode & stat.S_ISVTX:
         yield Finding("key folder", PROBLEM, f"Other users can change {folder}: chmod go-w it.")
     else:
         yield Finding("key folder", OK, f"Keys are stored in {folder}.")
@@ -96,11 +99,6 @@ def of_key_folder(folder: Path) -> Iterator[Finding]:
             read_key_file(path)
         except ConfigurationError as error:
             yield Finding("key file", WARNING, str(error))
-
-
-def _others_can_remove_from(folder: Path) -> bool:
-    mode = folder.stat().st_mode
-    return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not mode & stat.S_ISVTX
 
 
 def of_database(database: Database) -> Finding:
@@ -117,9 +115,7 @@ def of_clocks(database: Database, clock: Clock) -> Finding:
     return Finding("clock", OK, "Agrees with the database clock.")
 
 
-def of_keys(
-    keyring: Keyring, policy: KeyPolicy, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def of_keys(keyring: Keyring, policy: KeyPolicy, settings: Settings, now: datetime) -> Findings:
     keyring.reload()
     keyring.require_loaded()
     keys = keyring.keys
@@ -147,7 +143,7 @@ def of_key_policy(policy: KeyPolicy) -> Finding:
     return Finding("key policy", OK, "Rotation policy is OK.")
 
 
-def of_client_registration(registrations: Registrations, settings: Settings) -> Iterator[Finding]:
+def of_client_registration(registrations: Registrations, settings: Settings) -> Findings:
     """Which clients come without an administrator."""
     count, mode = registrations.count(), settings.client_registration
     if count or mode == "open":
@@ -160,7 +156,7 @@ def of_client_registration(registrations: Registrations, settings: Settings) -> 
         yield Finding("client metadata hosts", NOTE, message)
 
 
-def of_roles(not_found: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def of_roles(not_found: Mapping[str, Sequence[str]]) -> Findings:
     """Roles with scopes for agents, teams or workflows that the last inspection did not find."""
     for name, scopes in islice(not_found.items(), _MAX_ROLES):
         some = ", ".join(scopes[:_MAX_SCOPES]) + (", …" if len(scopes) > _MAX_SCOPES else "")
@@ -168,7 +164,7 @@ def of_roles(not_found: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         yield Finding("roles", WARNING, message)
 
 
-def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Finding]:
+def of_second_factors(authority: Authority, settings: Settings) -> Findings:
     """Whether a stolen password is enough to administer the issuer."""
     count = authority.admins_with_password_alone()
     if count and settings.second_factor == "optional":
@@ -179,9 +175,7 @@ def of_second_factors(authority: Authority, settings: Settings) -> Iterator[Find
         yield Finding("second factor", NOTE, message)
 
 
-def of_ending_rights(
-    assignments: Assignments, clients: Clients, now: datetime
-) -> Iterator[Finding]:
+def of_ending_rights(assignments: Assignments, clients: Clients, now: datetime) -> Findings:
     """What ends within a week, and was not given just now."""
     ending = ending_soon(assignments, clients, PRINCIPALS, now, _MOST_ENDING)
     for each in ending.roles:
@@ -199,7 +193,7 @@ def of_issuers_of_people(
     issuers: Iterable[TrustedIssuerRecord],
     secrets: ProviderSecrets,
     key_set_of: Callable[[str], "FollowedKeySet | None"],
-) -> Iterator[Finding]:
+) -> Findings:
     """Whether people can sign in there: each is asked for its keys."""
     for issuer in issuers:
         name = f"people of {issuer.id}"
@@ -230,9 +224,8 @@ def _judge_keys(key_set: "FollowedKeySet | None") -> tuple[str, str]:
 
 def of_only_way_in(issuers: Iterable[TrustedIssuerRecord], authority: Authority) -> Finding | None:
     """Whether an administrator can sign in while the trusted issuer is away."""
-    only = [
-        each.id for each in issuers if each.is_for_people and each.sign_in and each.sign_in.only
-    ]
+    people = (each for each in issuers if each.is_for_people)
+    only = [each.id for each in people if each.sign_in and each.sign_in.only]
     if not only or authority.has_admin_in_browser():
         return None
     message = (
@@ -244,24 +237,20 @@ def of_only_way_in(issuers: Iterable[TrustedIssuerRecord], authority: Authority)
 
 def of_administrator(clients: Clients, authority: Authority, settings: Settings) -> Finding:
     admin = clients.get(ADMIN_CLIENT) if clients.exists(ADMIN_CLIENT) else None
-    if (
-        admin is not None
-        and not admin.disabled
-        and ISSUER_ADMIN in admin.scopes
-        and settings.url in admin.audiences
-    ):
-        if not authority.has_admin():
-            message = (
-                "Every secret with issuer:admin expires: create one that does not, with"
-                f" `issuer client secret create {ADMIN_CLIENT}`."
-            )
-            return Finding("administrator", WARNING, message)
+    is_active = admin is not None and not admin.disabled and ISSUER_ADMIN in admin.scopes
+    if admin is None or not is_active or settings.url not in admin.audiences:
+        message = f"{ADMIN_CLIENT} cannot administer {settings.url}: run `issuer admin recover`."
+        return Finding("administrator", WARNING, message)
+    if authority.has_admin():
         return Finding("administrator", OK, f"{ADMIN_CLIENT} has issuer:admin.")
-    message = f"{ADMIN_CLIENT} cannot administer {settings.url}: run `issuer admin recover`."
+    message = (
+        "Every secret with issuer:admin expires: create one that does not, with"
+        f" `issuer client secret create {ADMIN_CLIENT}`."
+    )
     return Finding("administrator", WARNING, message)
 
 
-def of_mail(server: "SmtpServer") -> Iterator[Finding]:
+def of_mail(server: "SmtpServer") -> Findings:
     """Whether the mail server accepts the sender now."""
     if not server.is_encrypted and not server.is_here:
         yield Finding("mail", WARNING, f"{server.name} is used without TLS.")
@@ -273,7 +262,7 @@ def of_mail(server: "SmtpServer") -> Iterator[Finding]:
         yield Finding("mail", OK, f"{server.name} is reachable. {answer}")
 
 
-def of_audit_push(pusher: Pusher) -> Iterator[Finding]:
+def of_audit_push(pusher: Pusher) -> Findings:
     """Whether the destination can be reached now, and how far it has acknowledged."""
     name = pusher.destination.name
     if name.startswith("syslog://") and not is_loopback(urlsplit(name).hostname or ""):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -15,7 +16,7 @@ from issuer.keys import Keyring
 from issuer.keys.described import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
 from issuer.revocations import RevocationView
-from issuer.status.running_server import RunningServer
+from issuer.status.readiness import RunningServer
 from issuer.telemetry.metrics import KEY_SETS
 from issuer.telemetry.prometheus import GaugeOfWorkers, PrometheusMetrics, Values
 from issuer.verifiers.known_verifier import next_keys_of
@@ -38,113 +39,90 @@ class _Derived(Collector):
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
-        server, version = self._server, {__version__: 1}
-        text = "Always 1; the label is the version."
-        yield _by("version", "issuer_build_info", text, version)
+        server, text = self._server, "Always 1; the label is the version."
+        yield _family("issuer_build_info", text, {(__version__,): 1}, "version")
         yield from _signing_keys(server.keyring, server.clock)
         yield from _revocation_feed(server.revocations)
         yield from audit_push(server.audit_pusher)
-        yield from _live_verifiers(server.keyring, server.verifiers, server.clock)
+        yield from _verifiers(server.keyring, server.verifiers, server.clock)
 
 
 def _signing_keys(keyring: Keyring, clock: Clock) -> Iterator[Metric]:
     keys, now = keyring.keys, clock()
-    changes = CounterMetricFamily(
-        "issuer_key_state_changes",
-        "Signing keys that have ever entered the state.",
-        labels=["state"],
-    )
-    for state, number in come_into_each_state(keys, now).items():
-        changes.add_metric([state], number)
-    in_state = GaugeMetricFamily(
-        "issuer_signing_keys", "Signing keys that are in the state now.", labels=["alg", "state"]
-    )
-    for (alg, state), number in in_each_state(keys, now).items():
-        in_state.add_metric([alg, state], number)
-    retires: dict[str, float] = {}
+    changes = {(state,): number for state, number in come_into_each_state(keys, now).items()}
+    text = "Signing keys that have ever entered the state."
+    yield _family("issuer_key_state_changes", text, changes, "state", of=CounterMetricFamily)
+    text = "Signing keys that are in the state now."
+    yield _family("issuer_signing_keys", text, in_each_state(keys, now), "alg", "state")
+    retires: dict[tuple[str, ...], float] = {}
     for alg in sorted({key.alg for key in keys}):
         signing = active(keys, alg, now)
         if signing and (retirement := retires_at(keys, signing)):
-            retires[alg] = retirement.timestamp()
-    yield from (changes, in_state)
+            retires[alg,] = retirement.timestamp()
     text = "When the next key replaces the active key; absent while there is no next key."
-    yield _by("alg", "issuer_signing_key_retires_timestamp_seconds", text, retires)
+    yield _family("issuer_signing_key_retires_timestamp_seconds", text, retires, "alg")
 
 
 def _revocation_feed(view: RevocationView) -> Iterator[Metric]:
     revoked = view.revoked
     entries = {
-        "token": len(revoked.tokens),
-        "session": len(revoked.sessions),
-        "subject": len(revoked.subjects),
-        "client": len(revoked.clients),
-        "audience": len(revoked.audiences),
+        ("token",): len(revoked.tokens),
+        ("session",): len(revoked.sessions),
+        ("subject",): len(revoked.subjects),
+        ("client",): len(revoked.clients),
+        ("audience",): len(revoked.audiences),
     }
     text = "Entries of the revocation feed, by what they revoke."
-    yield _by("kind", "issuer_revocation_feed_entries", text, entries)
-    yield GaugeMetricFamily(
-        "issuer_revocation_feed_issued_timestamp_seconds",
-        "The `iat` of the revocation feed; it moves while verifiers read the feed.",
-        value=revoked.state.issued_at.timestamp(),
-    )
+    yield _family("issuer_revocation_feed_entries", text, entries, "kind")
+    text = "The `iat` of the revocation feed; it moves while verifiers read the feed."
+    issued_at = revoked.state.issued_at.timestamp()
+    yield _family("issuer_revocation_feed_issued_timestamp_seconds", text, {(): issued_at})
 
 
 def audit_push(pusher: Pusher | None) -> Iterator[Metric]:
     """How far audit events were sent elsewhere; zeros without a destination."""
     state = pusher.state if pusher else PushState()
     success = state.progress.last_success_at
-    yield GaugeMetricFamily(
-        "issuer_audit_push_events_behind",
-        "Upper bound of the audit events that wait to be sent elsewhere.",
-        value=state.behind,
-    )
-    yield GaugeMetricFamily(
-        "issuer_audit_push_success_timestamp_seconds",
-        "When the destination of audit events last acknowledged a batch; 0 if it never did.",
-        value=success.timestamp() if success else 0,
-    )
-    failures = CounterMetricFamily(
-        "issuer_audit_push_failures",
-        "Batches of audit events that were not acknowledged.",
-        labels=["failure"],
-    )
-    for failure in PushFailure:
-        failures.add_metric([failure], state.progress.failures.get(failure, 0))
-    yield failures
+    text = "Upper bound of the audit events that wait to be sent elsewhere."
+    yield _family("issuer_audit_push_events_behind", text, {(): state.behind})
+    text = "When the destination of audit events last acknowledged a batch; 0 if it never did."
+    at = success.timestamp() if success else 0
+    yield _family("issuer_audit_push_success_timestamp_seconds", text, {(): at})
+    failures = {(each,): state.progress.failures.get(each, 0) for each in PushFailure}
+    text = "Batches of audit events that were not acknowledged."
+    yield _family("issuer_audit_push_failures", text, failures, "failure", of=CounterMetricFamily)
 
 
-def _live_verifiers(
-    keyring: Keyring, verifiers: ReportedVerifiers, clock: Clock
-) -> Iterator[Metric]:
+def _verifiers(keyring: Keyring, verifiers: ReportedVerifiers, clock: Clock) -> Iterator[Metric]:
     """Every worker reads all of them from the database each minute."""
     now = clock()
     next_keys = next_keys_of(keyring.keys, now)
-    live: Counter[str] = Counter()
-    lacking: Counter[str] = Counter()
+    live: Counter[tuple[str, ...]] = Counter()
+    lacking: Counter[tuple[str, ...]] = Counter()
     for identity, each in sorted(verifiers.known.items()):
         if each.is_live(now):
-            live[identity.audience] += 1
-            lacking[identity.audience] += each.missing(next_keys, now) is not None
-    yield _by("audience", "issuer_verifiers", "Verifiers that reported just now.", live)
-    yield _by(
-        "audience",
-        "issuer_verifiers_lacking_next_key",
-        "Those that do not hold the next key of the algorithm of their audience.",
-        lacking,
-    )
+            live[identity.audience,] += 1
+            lacking[identity.audience,] += each.missing(next_keys, now) is not None
+    yield _family("issuer_verifiers", "Verifiers that reported just now.", live, "audience")
+    text = "Those that do not hold the next key of the algorithm of their audience."
+    yield _family("issuer_verifiers_lacking_next_key", text, lacking, "audience")
     left_out = verifiers.left_out
-    yield GaugeMetricFamily(
-        "issuer_verifiers_left_out",
-        "About how many verifiers were left out just now, since too many reported.",
-        left_out.number if left_out and left_out.is_recent(now) else 0,
-    )
+    number = left_out.number if left_out and left_out.is_recent(now) else 0
+    text = "About how many verifiers were left out just now, since too many reported."
+    yield _family("issuer_verifiers_left_out", text, {(): number})
 
 
-def _by(label: str, name: str, text: str, numbers: Mapping[str, float]) -> Metric:
-    gauge = GaugeMetricFamily(name, text, labels=[label])
-    for each, number in numbers.items():
-        gauge.add_metric([each], number)
-    return gauge
+def _family(
+    name: str,
+    text: str,
+    numbers: Mapping[Any, float],
+    *labels: str,
+    of: type[CounterMetricFamily] | type[GaugeMetricFamily] = GaugeMetricFamily,
+) -> Metric:
+    family = of(name, text, labels=labels)
+    for values, number in numbers.items():
+        family.add_metric(values, number)
+    return family
 
 
 def _connections(server: RunningServer) -> Values:

@@ -12,13 +12,8 @@ FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
 TOO_MANY_REQUESTS = "too_many_requests"
 
 # How somebody proves who they are on a page, and what may come of it.
-METHODS = (
-    PASSWORD := "password",
-    PASSKEY := "passkey",
-    CODE := "code",
-    DEVICE := "device",
-    PROVIDER := "provider",
-)
+METHODS = ("password", "passkey", "code", "device", "provider")
+PASSWORD, PASSKEY, CODE, DEVICE, PROVIDER = METHODS
 OUTCOMES = (SUCCEEDED := "succeeded", REFUSED := "refused", TOO_MANY_REQUESTS)
 UNAVAILABLE = "unavailable"  # the trusted issuer where the person wanted to sign in
 
@@ -34,29 +29,18 @@ LIMITS = (
     PASSWORDS := "passwords",
 )
 # What messages are about, and what became of them.
-MAILS = (
-    INVITATION := "invitation",
-    PASSWORD_RESET := "password_reset",
-    NEW_PLACE := "new_place",
-    TEST := "test",
-)
+MAILS = ("invitation", "password_reset", "new_place", "test")
+INVITATION, PASSWORD_RESET, NEW_PLACE, TEST = MAILS
 _OF_MAIL = (SENT := "sent", FAILED := "failed", DROPPED := "dropped")
 # What inspections of AgentOS found: the most severe, if anything.
 INSPECTED = (NOTHING := "nothing", "low", "medium", "high", NOT_INSPECTED := "failed")
 # What a transaction is for.
 TRANSACTIONS = (READ := "read", WRITE := "write", AUDIT := "audit")
 # Whose key sets are fetched.
-KEY_SETS = (
-    OF_CLIENTS := "clients",
-    OF_REGISTERED := "registered_clients",
-    OF_TRUSTED := "trusted_issuers",
-)
+KEY_SETS = ("clients", "registered_clients", "trusted_issuers")
+OF_CLIENTS, OF_REGISTERED, OF_TRUSTED = KEY_SETS
 _LOCKED = ("user", "user_at_a_known_address", "address")
-_AT_AUTHORIZATION = (
-    *AuthorizationErrorCode,
-    ErrorCode.SERVER_ERROR,
-    ErrorCode.TEMPORARILY_UNAVAILABLE,
-)
+_AT_AUTHORIZE = (*AuthorizationErrorCode, ErrorCode.SERVER_ERROR, ErrorCode.TEMPORARILY_UNAVAILABLE)
 _AT_REGISTRATION = (*ErrorCode, "invalid_token", "insufficient_scope", TOO_MANY_REQUESTS)
 
 # In seconds. Most tokens take 1 to 10 ms, those with a password hash 50 to 500 ms.
@@ -74,19 +58,14 @@ _OF_REQUESTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
 _INTERFACES = {
-    "/admin/": "admin",
-    "/scim/": "scim",
-    "/console": "console",
-    "/oauth2/": "protocol",
-    "/.well-known/": "protocol",
-    "/healthz": "probes",
-    "/readyz": "probes",
-    "/metrics": "probes",
+    **{"/admin/": "admin", "/scim/": "scim", "/console": "console"},
+    **dict.fromkeys(("/oauth2/", "/.well-known/"), "protocol"),
+    **dict.fromkeys(("/healthz", "/readyz", "/metrics"), "probes"),
 }
 
 
 @dataclass(frozen=True)
-class MetricDeclaration:
+class Instrument:
     """A counter or, with `buckets` in seconds, a histogram.
 
     With a series that starts at 0, the first event is an increase: so `series` has what the labels
@@ -108,10 +87,8 @@ def _each(labels: Iterable[str]) -> list[tuple[str, ...]]:
     return [(str(label),) for label in labels]
 
 
-def _refusals(name: str, text: str, errors: Iterable[str]) -> MetricDeclaration:
-    return MetricDeclaration(
-        name, text, ("error",), _each(errors), otherwise=(ErrorCode.SERVER_ERROR,)
-    )
+def _refusals(name: str, text: str, errors: Iterable[str]) -> Instrument:
+    return Instrument(name, text, ("error",), _each(errors), otherwise=(ErrorCode.SERVER_ERROR,))
 
 
 class Metrics:
@@ -122,7 +99,7 @@ class Metrics:
 
     is_stored = False
 
-    token_issued = MetricDeclaration(
+    token_issued = Instrument(
         "issuer_tokens_issued", "Access tokens issued.", ("grant_type",), _each(GrantType)
     )
     token_refused = _refusals(
@@ -130,47 +107,45 @@ class Metrics:
         "Token requests refused, by the error in the answer.",
         [*ErrorCode, TOO_MANY_REQUESTS],
     )
-    token_request_took = MetricDeclaration(
+    token_request_took = Instrument(
         "issuer_token_request_duration_seconds",
         "Time to answer a token request, without the delay after wrong credentials.",
         buckets=_OF_TOKENS,
     )
-    rate_limited = MetricDeclaration(
+    rate_limited = Instrument(
         "issuer_rate_limited", "Requests refused by a rate limit.", ("limit",), _each(LIMITS)
     )
-    sign_in_checked = MetricDeclaration(
+    sign_in_checked = Instrument(
         "issuer_sign_in_checks",
         "Passwords, passkeys, codes and answers of trusted issuers checked by the sign-in pages.",
         ("method", "outcome"),
         [*product(METHODS, OUTCOMES), (PROVIDER, UNAVAILABLE)],
     )
-    sign_in_locked = MetricDeclaration(
+    sign_in_locked = Instrument(
         "issuer_sign_in_locks",
         "Locks after too many wrong passwords, by what is locked.",
         ("of",),
         _each(_LOCKED),
     )
-    mailed = MetricDeclaration(
+    mailed = Instrument(
         "issuer_mails",
         "Messages by what they are about, and what became of them.",
         ("kind", "outcome"),
         [*product(MAILS, _OF_MAIL)],
     )
-    inspected = MetricDeclaration(
+    inspected = Instrument(
         "issuer_inspections",
         "Inspections of AgentOS by the most severe finding.",
         ("outcome",),
         _each(INSPECTED),
     )
-    code_issued = MetricDeclaration(
-        "issuer_authorization_codes_issued", "Authorization codes issued."
-    )
+    code_issued = Instrument("issuer_authorization_codes_issued", "Authorization codes issued.")
     authorization_refused = _refusals(
         "issuer_authorization_requests_refused",
         "Authorization requests refused, by the error.",
-        _AT_AUTHORIZATION,
+        _AT_AUTHORIZE,
     )
-    client_registered = MetricDeclaration(
+    client_registered = Instrument(
         "issuer_clients_registered", "Clients that have registered themselves."
     )
     registration_refused = _refusals(
@@ -178,53 +153,51 @@ class Metrics:
         "Client registrations refused, by the error in the answer.",
         _AT_REGISTRATION,
     )
-    key_set_fetched = MetricDeclaration(
+    key_set_fetched = Instrument(
         "issuer_key_set_fetches",
         "Fetches of the key sets of other servers.",
         ("of", "outcome"),
         [*product(KEY_SETS, ("succeeded", "failed"))],
     )
-    transaction_took = MetricDeclaration(
+    transaction_took = Instrument(
         "issuer_database_transaction_duration_seconds",
         "Time of a transaction, with all that it waited for.",
         ("kind",),
         _each(TRANSACTIONS),
         _OF_TRANSACTIONS,
     )
-    transaction_failed = MetricDeclaration(
+    transaction_failed = Instrument(
         "issuer_database_failures",
         "Transactions that failed since the database could not be used.",
         ("kind",),
         _each(TRANSACTIONS),
     )
-    connection_took = MetricDeclaration(
+    connection_took = Instrument(
         "issuer_database_connection_wait_seconds",
         "Time to get a connection from the pool, or to open one.",
         buckets=_OF_WAITS,
     )
-    audit_waited = MetricDeclaration(
+    audit_waited = Instrument(
         "issuer_audit_wait_seconds",
         "Time that the first event of a commit has waited until it was durable.",
         buckets=_OF_TRANSACTIONS,
     )
-    audit_committed = MetricDeclaration(
-        "issuer_audit_events", "Events of requests that became durable."
-    )
-    pool_waited = MetricDeclaration(
+    audit_committed = Instrument("issuer_audit_events", "Events of requests that became durable.")
+    pool_waited = Instrument(
         "issuer_worker_pool_wait_seconds",
         "Time until a thread of the pool took up a task.",
         ("pool",),
         buckets=_OF_WAITS,
     )
-    pool_refused = MetricDeclaration(
+    pool_refused = Instrument(
         "issuer_worker_pool_refusals", "Tasks refused since the pool was full.", ("pool",)
     )
-    http_requests = MetricDeclaration(
+    http_requests = Instrument(
         "issuer_http_requests",
         "Requests answered, without token requests.",
         ("interface", "method", "route", "status"),
     )
-    http_request_took = MetricDeclaration(
+    http_request_took = Instrument(
         "issuer_http_request_duration_seconds",
         "Time to answer a request, without token requests.",
         ("interface", "method"),

@@ -9,23 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    Metric,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from issuer.errors import ConfigurationError
-from issuer.telemetry.metrics import FOLDER_OF_WORKERS, MetricDeclaration, Metrics
+from issuer.telemetry.metrics import FOLDER_OF_WORKERS, Instrument, Metrics
 
 # By the values of the labels.
 Values: TypeAlias = Mapping[tuple[str, ...], float]
@@ -51,7 +41,7 @@ class PrometheusMetrics(Metrics):
         self._stored: dict[str, Counter | Histogram] = {}
         self._gauges: list[tuple[Gauge, Callable[[], Values]]] = []
         for name, declared in vars(Metrics).items():
-            if isinstance(declared, MetricDeclaration):
+            if isinstance(declared, Instrument):
                 setattr(self, name, self._recorder(declared))
 
     @property
@@ -82,7 +72,7 @@ class PrometheusMetrics(Metrics):
     def exposition(self) -> bytes:
         """All of it, in the text format 0.0.4."""
         self.write_gauges()
-        return generate_latest(self._exposed)
+        return prometheus_client.generate_latest(self._exposed)
 
     def of_this_process(self) -> Iterable[Metric]:
         """What this process counts and holds, without other workers."""
@@ -95,8 +85,7 @@ class PrometheusMetrics(Metrics):
             for labels, value in read().items():
                 (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def _recorder(self, declared: MetricDeclaration) -> Callable[..., None]:
-        """What adds to the metric, in place of its declaration."""
+    def _recorder(self, declared: Instrument) -> Callable[..., None]:
         stored: Counter | Histogram
         described = (declared.name, declared.text, declared.labels)
         if declared.buckets:
@@ -122,12 +111,16 @@ class PrometheusMetrics(Metrics):
 def _new_registries() -> tuple[CollectorRegistry, CollectorRegistry]:
     """What this process counts, and what all workers count in files, or `ConfigurationError`."""
     # Files do not hold the creation time of a counter: one worker must expose what many do.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     own = CollectorRegistry()
     folder = os.environ.get(FOLDER_OF_WORKERS)
     if not folder:
         # Only of a single process: with several, each scrape would reach another.
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        for collector in (
+            prometheus_client.ProcessCollector,
+            prometheus_client.PlatformCollector,
+            prometheus_client.GCCollector,
+        ):
             collector(registry=own)
         return own, own
     exposed = CollectorRegistry()

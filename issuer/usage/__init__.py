@@ -1,6 +1,5 @@
 """Which scopes the requests to AgentOS needed, by day, as verifiers report it."""
 
-from issuer.usage.report import UsageReport
-from issuer.usage.usage import KEPT_FOR, Usage, delete_old_usage, within_kept
+from issuer.usage.usage import KEPT_FOR, Usage, UsageReport, delete_old_usage, within_kept
 
 __all__ = ["KEPT_FOR", "Usage", "UsageReport", "delete_old_usage", "within_kept"]

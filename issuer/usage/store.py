@@ -35,7 +35,7 @@ class UsageKey(NamedTuple):
     def without_id(self) -> "UsageKey":
         """For the scope that covers all agents, such as `agents:run`.
 
-        Reading is `agents:*:read`: `agents:read` is what lists need (`issuer.review.lists`).
+        Reading is `agents:*:read`: `agents:read` is what lists need (`issuer.review.exchanges`).
         """
         family, *_, action = self.scope.split(":")
         scope = f"{family}:*:read" if action == "read" else f"{family}:{action}"
@@ -66,33 +66,22 @@ class UsageStore(Statements):
         Others of the day wait until this transaction ends, so that no two use the same free place.
         """
         row, key = UsedScopeRow, {"audience_id": audience_id, "day": day, **OTHERS._asdict()}
-        made = insert_into(self.session, row)
-        counting = made.on_conflict_do_update(
-            index_elements=_ROW_KEY, set_={"reports": row.reports + 1}
-        )
+        made, more = insert_into(self.session, row), {"reports": row.reports + 1}
+        counting = made.on_conflict_do_update(index_elements=_ROW_KEY, set_=more)
         self.session.execute(counting, {**key, "allowed": 0, "refused": 0, "reports": 1})
         return self.session.scalar(select(row.reports).filter_by(**key)) or 0
 
-    def add(
-        self, audience_id: str, day: datetime, counts: Mapping[UsageKey, Sequence[int]]
-    ) -> None:
+    def add(self, audience_id: str, day: datetime, counts: _Counts) -> None:
         """Add numbers of allowed and refused requests, after `count_report`."""
-        of_day = (UsedScopeRow.audience_id == audience_id, UsedScopeRow.day == day)
-        bounded = self._within_bounds(of_day, self._with_few_ids(of_day, counts))
-        self._write(audience_id, day, bounded)
-
-    def _write(self, audience_id: str, day: datetime, counts: _Counts) -> None:
-        values = {
-            key: {"allowed": allowed, "refused": refused}
-            for key, (allowed, refused) in counts.items()
-        }
-        where = {"audience_id": audience_id, "day": day}
-        rows = [{**where, **key._asdict(), **values[key]} for key in sorted(values)]
         row, made = UsedScopeRow, insert_into(self.session, UsedScopeRow)
-        added = {
-            "allowed": row.allowed + made.excluded.allowed,
-            "refused": row.refused + made.excluded.refused,
-        }
+        of_day = (row.audience_id == audience_id, row.day == day)
+        bounded = self._within_bounds(of_day, self._with_few_ids(of_day, counts))
+        where, names = {"audience_id": audience_id, "day": day}, ("allowed", "refused")
+        rows = [
+            {**where, **key._asdict(), **dict(zip(names, bounded[key], strict=True))}
+            for key in sorted(bounded)
+        ]
+        added = {name: getattr(row, name) + made.excluded[name] for name in names}
         adding = made.on_conflict_do_update(index_elements=_ROW_KEY, set_=added)
         self.session.execute(adding, rows)
 
@@ -118,7 +107,6 @@ class UsageStore(Statements):
         return found
 
     def _free_places(self, of_day: _OfDay, subjects: Collection[str]) -> dict[str, int]:
-        """How many more rows of scopes with an id the day may have, by subject."""
         free = dict.fromkeys(subjects, MOST_IDS_OF_SUBJECT)
         if subjects:
             row = UsedScopeRow
@@ -128,7 +116,6 @@ class UsageStore(Statements):
         return free
 
     def _existing(self, of_day: _OfDay, keys: Iterable[UsageKey]) -> set[UsageKey]:
-        """The keys of which the day has rows."""
         stored = select(*_KEY).where(*of_day, tuple_(*_KEY).in_(list(keys)))
         return {UsageKey(*key) for key in self.session.execute(stored)}
 

@@ -19,10 +19,12 @@ from issuer.verifiers.known_verifier import (
     WRITTEN_EVERY,
     KnownVerifier,
     LeftOut,
+    VerifierIdentity,
+    VerifierReport,
+    read_report,
     within_limits,
 )
 from issuer.verifiers.known_verifiers import REMEDY
-from issuer.verifiers.report import VerifierIdentity, VerifierReport, read_report
 from issuer.verifiers.store import VerifierStore
 
 Reports: TypeAlias = Mapping[VerifierIdentity, VerifierReport]
@@ -138,12 +140,8 @@ class ReportedVerifiers:
         return _Changes(due, kept, saved, deleted, left_out + turned_away)
 
     def _due(self, reports: Reports, known: Known) -> Reports:
-        now = self._clock()
-        return {
-            key: report
-            for key, report in reports.items()
-            if key not in known or known[key].is_due(report, now)
-        }
+        now, items = self._clock(), reports.items()
+        return {key: it for key, it in items if key not in known or known[key].is_due(it, now)}
 
     def _within_limits(self, stored: Known, after: Known) -> dict[VerifierIdentity, KnownVerifier]:
         now, instants = self._clock(), self._instants(stored)

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import as_record, insert_into
 from issuer.database.tables import AudienceRow, LeftOutVerifiersRow, VerifierRow
-from issuer.verifiers.known_verifier import KnownVerifier, LeftOut
-from issuer.verifiers.report import VerifierIdentity, VerifierReport
+from issuer.verifiers.known_verifier import KnownVerifier, LeftOut, VerifierIdentity, VerifierReport
 
 _ALGORITHM = (AudienceRow.signing_alg, AudienceRow.previous_alg, AudienceRow.alg_changes_at)
 _ONLY = 1  # the id of the row of those left out
@@ -30,22 +29,16 @@ class VerifierStore:
         query = select(VerifierRow, *_ALGORITHM).join(AudienceRow).order_by(*_KEY)
         if self._locked:
             query = query.with_for_update(of=VerifierRow)
-        rows = self._session.execute(query)
-        return [
-            _known_verifier(row, AlgorithmInUse(alg, previous, changes_at))
-            for row, alg, previous, changes_at in rows
-        ]
+        rows: Iterable[Any] = self._session.execute(query)
+        return [_known_verifier(row, AlgorithmInUse(*algorithm)) for row, *algorithm in rows]
 
     def algorithms(self, audiences: Collection[str]) -> dict[str, AlgorithmInUse]:
         """The algorithms of those audiences that exist."""
         query = select(AudienceRow.id, *_ALGORITHM).where(AudienceRow.id.in_(audiences))
         if self._locked:  # nobody deletes them meanwhile
             query = query.order_by(AudienceRow.id).with_for_update(read=True, key_share=True)
-        rows = self._session.execute(query)
-        return {
-            audience: AlgorithmInUse(alg, previous, changes_at)
-            for audience, alg, previous, changes_at in rows
-        }
+        rows: Iterable[Any] = self._session.execute(query)
+        return {audience: AlgorithmInUse(*algorithm) for audience, *algorithm in rows}
 
     def save(self, verifiers: Iterable[KnownVerifier]) -> None:
         """Insert or replace them."""
@@ -85,12 +78,6 @@ def _known_verifier(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifie
 def _values(verifier: KnownVerifier) -> dict[str, Any]:
     said = asdict(verifier.report)
     audience, address, instance = said.pop("identity")
-    return {
-        "audience_id": audience,
-        "address": address,
-        "instance": instance,
-        **said,
-        "kids": list(said["kids"]),
-        "first_seen_at": verifier.first_seen_at,
-        "changed_at": verifier.changed_at,
-    }
+    key = {"audience_id": audience, "address": address, "instance": instance}
+    instants = {"first_seen_at": verifier.first_seen_at, "changed_at": verifier.changed_at}
+    return {**key, **said, "kids": list(said["kids"]), **instants}

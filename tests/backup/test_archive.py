@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.backup.archive import ArchiveUnusable, ArchiveWriter, Header, TableHead
-from issuer.backup.archive_reader import ArchiveReader
+from issuer.backup.archive import ArchiveReader, ArchiveUnusable, ArchiveWriter, Header, TableHead
 from tests.rows import rows
 
 HEADER = Header(

@@ -9,8 +9,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection
 
-from issuer.backup.archive import ArchiveWriter, TableHead
-from issuer.backup.archive_reader import ArchiveReader
+from issuer.backup.archive import ArchiveReader, ArchiveWriter, TableHead
 from issuer.backup.store import delete_rows
 from issuer.database import Database
 from issuer.database.portable_rows import continue_ids, data_tables, read_rows, write_rows

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from issuer.catalogue.rights import Listing
+from issuer.catalogue.decision import Listing
 from tests.agentos.releases import AgnoRelease
 
 WORKER = Path(__file__).with_name("decision_oracle.py")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from issuer.errors import TooManyRequests
-from issuer.rate_limits.client_queue import ClientQueues
+from issuer.rate_limits.request_limits import ClientQueues
 from tests.builders import FakeClock
 
 TOOK = 0.25

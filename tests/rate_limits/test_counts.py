@@ -1,6 +1,6 @@
 """Counts use bounded memory, and a new window starts from zero."""
 
-from issuer.rate_limits.rate import WindowCounts
+from issuer.rate_limits.request_limits import WindowCounts
 
 
 def test_a_key_is_counted_within_its_window():

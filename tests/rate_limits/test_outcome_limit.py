@@ -10,7 +10,7 @@ import pytest
 
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.rate_limits.outcome_limit import OutcomeLimit
-from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.request_limits import Rate
 from tests.builders import FakeClock
 
 WRONG, RIGHT, BREAKS = "wrong", "right", "breaks"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from issuer.rate_limits.rate import RefusalPace
+from issuer.rate_limits.request_limits import RefusalPace
 from tests.builders import FakeClock
 
 ADDRESS = "192.0.2.1"

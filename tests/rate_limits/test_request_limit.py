@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from issuer.errors import TooManyRequests
-from issuer.rate_limits.rate import Rate
-from issuer.rate_limits.request_limits import RequestLimit
+from issuer.rate_limits.request_limits import Rate, RequestLimit
 from tests.builders import FakeClock
 
 

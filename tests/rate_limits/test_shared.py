@@ -13,8 +13,7 @@ import pytest
 
 from issuer.errors import ConfigurationError, TooManyRequests, Unavailable
 from issuer.rate_limits.outcome_limit import OutcomeLimit
-from issuer.rate_limits.rate import Rate
-from issuer.rate_limits.request_limits import RequestLimit
+from issuer.rate_limits.request_limits import Rate, RequestLimit
 from issuer.rate_limits.shared import Entry, SharedCounts
 from tests.builders import FakeClock
 from tests.captured_logs import capture_logs

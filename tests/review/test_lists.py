@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.review.findings import FindingKind
-from issuer.review.lists import without_lists
-from issuer.review.smallest import smallest
+from issuer.review.evidence import FindingKind
+from issuer.review.exchanges import smallest, without_lists
 from issuer.review.store import UsedScope
 from issuer.scopes import covers
 from tests.builders import Deployment

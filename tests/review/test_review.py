@@ -11,7 +11,7 @@ from issuer.database.tables import AssignmentRow, GroupMemberRow
 from issuer.errors import Forbidden, NotAllowed
 from issuer.manifest.exporting import write_yaml
 from issuer.review import reviewing
-from issuer.review.findings import FindingKind
+from issuer.review.evidence import FindingKind
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import (
     AccessReviewPlace,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.review.smallest import smallest
+from issuer.review.exchanges import smallest
 from issuer.scopes import covers
 from tests.rows import rows
 

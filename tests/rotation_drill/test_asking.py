@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from issuer.rotation_drill.asking import MAX_BYTES, AddressAnswer, NoAnswer, ask
+from issuer.rotation_drill.checks import MAX_BYTES, AddressAnswer, NoAnswer, ask
 from tests.federation import tls_server
 from tests.rows import rows
 from tests.verifying_servers import Reply, serving

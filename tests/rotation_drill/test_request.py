@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from issuer.errors import InvalidField
-from issuer.rotation_drill.report import address
+from issuer.rotation_drill.drill import address
 from tests.builders import settings_for
 from tests.rows import rows
 

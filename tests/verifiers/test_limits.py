@@ -8,9 +8,10 @@ from issuer.verifiers.known_verifier import (
     MOST_OF_AUDIENCE,
     MOST_OF_NETWORK,
     KnownVerifier,
+    VerifierIdentity,
+    VerifierReport,
     within_limits,
 )
-from issuer.verifiers.report import VerifierIdentity, VerifierReport
 from issuer.vocabulary import SigningAlgorithm
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from issuer.verifiers.report import read_report
+from issuer.verifiers.known_verifier import read_report
 from tests.rows import rows
 from tests.verifiers.reporting import report
 

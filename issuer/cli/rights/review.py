@@ -17,10 +17,9 @@ from issuer.fields.spreadsheet import cells
 from issuer.fields.text import escape
 from issuer.fields.times import duration
 from issuer.manifest.exporting import write_yaml
-from issuer.review.evidence import ReviewedScope
+from issuer.review.evidence import COLUMNS, ReviewedScope, as_rows
 from issuer.review.proposals import Proposal
 from issuer.review.reviewing import Review, access_review
-from issuer.review.table import COLUMNS, as_rows
 from issuer.usage import within_kept
 
 app = new_app()

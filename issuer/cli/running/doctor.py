@@ -12,7 +12,7 @@ from issuer.composition.branding import read_logo
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 from issuer.status import checks
-from issuer.status.attention import OK, PROBLEM, Finding
+from issuer.status.report import OK, PROBLEM, Finding
 
 app = new_app()
 _ROLES = 1_000

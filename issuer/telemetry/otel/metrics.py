@@ -7,18 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
+from opentelemetry.sdk.metrics import export as otlp
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import Metric as Family
@@ -27,7 +16,7 @@ from prometheus_client.samples import Sample
 from issuer import __version__
 
 _SCOPE = InstrumentationScope("issuer", __version__)
-_CUMULATIVE = AggregationTemporality.CUMULATIVE
+_CUMULATIVE = otlp.AggregationTemporality.CUMULATIVE
 
 
 class MetricExport:
@@ -43,33 +32,32 @@ class MetricExport:
         """Send all of them. The library logs why it could not."""
         converted = (_convert(each, self._began, time.time_ns()) for each in self._families())
         metrics = [each for each in converted if each is not None]
-        scope = ScopeMetrics(_SCOPE, metrics, "")
-        self._exporter.export(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
+        scope = otlp.ScopeMetrics(_SCOPE, metrics, "")
+        self._exporter.export(otlp.MetricsData([otlp.ResourceMetrics(self._resource, [scope], "")]))
 
 
-def _convert(family: Family, began: int, now: int) -> Metric | None:
+def _convert(family: Family, began: int, now: int) -> otlp.Metric | None:
     """None for a kind that OTLP lacks."""
-    data: Sum | Gauge | Histogram
+    data: otlp.Sum | otlp.Gauge | otlp.Histogram
     match family.type:
         case "counter":
             samples = [each for each in family.samples if each.name.endswith("_total")]
-            data = Sum(_points(samples, began, now), _CUMULATIVE, is_monotonic=True)
+            data = otlp.Sum(_points(samples, began, now), _CUMULATIVE, is_monotonic=True)
         case "gauge":
-            data = Gauge(_points(family.samples, began, now))
+            data = otlp.Gauge(_points(family.samples, began, now))
         case "histogram":
-            data = Histogram(_distributions(family, began, now), _CUMULATIVE)
+            data = otlp.Histogram(_distributions(family, began, now), _CUMULATIVE)
         case _:
             return None
     unit = "s" if family.name.endswith("_seconds") else ""
-    return Metric(family.name, family.documentation, unit, data)
+    return otlp.Metric(family.name, family.documentation, unit, data)
 
 
-def _points(samples: Iterable[Sample], began: int, now: int) -> list[NumberDataPoint]:
-    return [NumberDataPoint(each.labels, began, now, each.value) for each in samples]
+def _points(samples: Iterable[Sample], began: int, now: int) -> list[otlp.NumberDataPoint]:
+    return [otlp.NumberDataPoint(each.labels, began, now, each.value) for each in samples]
 
 
-def _distributions(family: Family, began: int, now: int) -> list[HistogramDataPoint]:
-    """A point for each set of labels."""
+def _distributions(family: Family, began: int, now: int) -> list[otlp.HistogramDataPoint]:
     series: defaultdict[frozenset[tuple[str, str]], list[Sample]] = defaultdict(list)
     for sample in family.samples:
         labels = {name: value for name, value in sample.labels.items() if name != "le"}
@@ -79,7 +67,7 @@ def _distributions(family: Family, began: int, now: int) -> list[HistogramDataPo
 
 def _distribution(
     labels: Mapping[str, str], samples: Iterable[Sample], began: int, now: int
-) -> HistogramDataPoint:
+) -> otlp.HistogramDataPoint:
     buckets, total = {}, 0.0
     for sample in samples:
         if sample.name.endswith("_bucket"):
@@ -91,7 +79,7 @@ def _distribution(
     below = [0, *(buckets[bound] for bound in bounds)]
     counts = [upper - lower for lower, upper in pairwise(below)]
     finite = [bound for bound in bounds if not math.isinf(bound)]
-    return HistogramDataPoint(
+    return otlp.HistogramDataPoint(
         labels,
         began,
         now,

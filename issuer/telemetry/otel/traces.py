@@ -12,15 +12,6 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import (
-    Span,
-    SpanKind,
-    Status,
-    StatusCode,
-    Tracer,
-    format_trace_id,
-    set_span_in_context,
-)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from issuer import __version__
@@ -41,7 +32,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 class TracedRequests:
     """Pure ASGI, around everything else."""
 
-    def __init__(self, app: Application, tracer: Tracer) -> None:
+    def __init__(self, app: Application, tracer: trace.Tracer) -> None:
         self._app = app
         self._tracer = tracer
 
@@ -53,9 +44,12 @@ class TracedRequests:
             return
         parent = _parent(scope)
         method = scope["method"] if scope["method"] in HTTP_METHODS else "_OTHER"
-        span = self._tracer.start_span(method, parent, SpanKind.SERVER, _attributes(scope, method))
-        scope[TRACE] = format_trace_id(span.get_span_context().trace_id)  # for lines of the log
-        attached = contexts.attach(set_span_in_context(span, parent))
+        attributes = _attributes(scope, method)
+        span = self._tracer.start_span(method, parent, trace.SpanKind.SERVER, attributes)
+        scope[TRACE] = trace.format_trace_id(
+            span.get_span_context().trace_id
+        )  # for lines of the log
+        attached = contexts.attach(trace.set_span_in_context(span, parent))
         status = 0
 
         async def send_noting(message: Any) -> None:
@@ -99,7 +93,7 @@ def _attributes(scope: Scope, method: str) -> dict[str, str | int]:
     return attributes
 
 
-def _finish(span: Span, scope: Scope, method: str, status: int) -> None:
+def _finish(span: trace.Span, scope: Scope, method: str, status: int) -> None:
     if route := route_of(scope):
         span.update_name(f"{method} {route}")
         span.set_attribute("http.route", route)
@@ -109,7 +103,7 @@ def _finish(span: Span, scope: Scope, method: str, status: int) -> None:
         span.set_attribute("http.response.status_code", status)
     if not status or status >= _FIRST_SERVER_ERROR:
         span.set_attribute("error.type", str(status or "client_disconnected"))
-        span.set_status(Status(StatusCode.ERROR))
+        span.set_status(trace.Status(trace.StatusCode.ERROR))
     span.end()
 
 
@@ -136,7 +130,7 @@ class OpenTelemetryTracing(Tracing):
         # The message of an exception may repeat what a caller sent: only its kind is kept.
         with self._tracer.start_as_current_span(
             name,
-            kind=SpanKind.CLIENT if attributes else SpanKind.INTERNAL,
+            kind=trace.SpanKind.CLIENT if attributes else trace.SpanKind.INTERNAL,
             attributes=attributes,
             record_exception=False,
             set_status_on_exception=False,
@@ -144,8 +138,11 @@ class OpenTelemetryTracing(Tracing):
             try:
                 yield
             except Exception as error:
-                span.set_attribute("error.type", _kind_of(error))
-                span.set_status(Status(StatusCode.ERROR))
+                # The code of an error of the protocol, else the name of its class.
+                code = getattr(error, "error", None)
+                kind = code if isinstance(code, str) and code else type(error).__qualname__
+                span.set_attribute("error.type", kind)
+                span.set_status(trace.Status(trace.StatusCode.ERROR))
                 raise
 
     def stop(self) -> None:
@@ -153,9 +150,3 @@ class OpenTelemetryTracing(Tracing):
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
         stopping.join(_SECONDS_TO_STOP)
-
-
-def _kind_of(error: Exception) -> str:
-    """The code of an error of the protocol, else the name of its class."""
-    code = getattr(error, "error", None)
-    return code if isinstance(code, str) and code else type(error).__qualname__

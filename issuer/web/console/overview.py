@@ -15,9 +15,8 @@ from issuer.keys.described import all_described
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
 from issuer.scopes import parse
-from issuer.status.attention import OK, PROBLEM, WARNING, Finding, of_audit, of_keys
 from issuer.status.concerns import ending_soon, odd_scope, unused_secrets
-from issuer.status.report import audit_status
+from issuer.status.report import OK, PROBLEM, WARNING, Finding, audit_status, of_audit, of_keys
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console import keys

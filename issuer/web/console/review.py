@@ -12,11 +12,9 @@ from issuer.audiences import AUDIENCE
 from issuer.errors import NotAllowed
 from issuer.fields.spreadsheet import as_csv
 from issuer.manifest.exporting import write_yaml
-from issuer.review.evidence import READS
-from issuer.review.findings import ReviewFinding
+from issuer.review.evidence import COLUMNS, READS, ReviewFinding, as_rows
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import AccessReviewPlace, access_review, access_review_part, review
-from issuer.review.table import COLUMNS, as_rows
 from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen

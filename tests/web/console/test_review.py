@@ -11,7 +11,7 @@ import pytest
 from issuer.audit import Actor
 from issuer.manifest.exporting import write_yaml
 from issuer.review import reviewing
-from issuer.review.findings import FindingKind
+from issuer.review.evidence import FindingKind
 from issuer.review.proposals import propose
 from issuer.roles import Assignment
 from issuer.web.console import review as review_screen
