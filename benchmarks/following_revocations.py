@@ -23,9 +23,8 @@ import jwt
 
 from issuer.agentos.issuer_token_verifier import TrustedIssuer
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import RevokedEntries
+from issuer.agentos.revocations import RevokedEntries, read_feed
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.signed_feed import read_feed
 from issuer.revocations import Revocations as Revoking
 from issuer.revocations.share import FeedLimits
 from tests.agentos_core.keys import key, key_set

@@ -1,7 +1,8 @@
-"""Makes an AgentOS verify tokens, and inspects which parts of its app do."""
+"""Makes an AgentOS verify tokens, inspects which parts of its app do, and starts mounted ones."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -12,6 +13,7 @@ from issuer.agentos.key_fetching import TokenPlaces
 _KEYS = ("jwks_file", "verification_keys", "secret_key")
 _KEYS_IN_ENVIRONMENT = ("JWT_JWKS_FILE", "JWT_VERIFICATION_KEY")
 _MCP_PATH = "/mcp"
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
 def arguments(
@@ -29,10 +31,8 @@ def arguments(
     authorization: Any = agno_os.Authorization if is_one_object else AuthorizationConfig
     known = signature(authorization).parameters
     direct = {name: value for name, value in more.items() if name not in known}
-    if unknown := direct.keys() - signature(agno_os.AgentOS).parameters.keys():
-        raise InvalidConfiguration(
-            f"The installed agno does not support {', '.join(sorted(unknown))}."
-        )
+    if unknown := sorted(direct.keys() - signature(agno_os.AgentOS).parameters.keys()):
+        raise InvalidConfiguration(f"The installed agno does not support {', '.join(unknown)}.")
     nested = {name: value for name, value in {**pins, **more}.items() if name in known}
     built = authorization(**{**verification, **nested})
     if is_one_object:
@@ -172,3 +172,54 @@ def _guards_on(app: Any, path: str) -> Iterator[Guard]:
             settings = dict(entry.kwargs)
             if any(map(settings.get, _KEYS)) or any(map(os.environ.get, _KEYS_IN_ENVIRONMENT)):
                 yield Guard(path, app, entry.cls, settings)
+
+
+def start_with(app: Any) -> None:
+    """Run the lifespan of each AgentOS mounted in `app` within that of `app`.
+
+    Starlette runs only the lifespan of the outermost app. Without its own, an AgentOS answers
+    500 at `/mcp`, and has no scheduler. A lifespan that `app` already runs is not run again.
+    """
+    if getattr(app, "router", None) is None:
+        return
+    inner_apps = [each.app for each in places_within(app) if each.app is not app]
+    mounted = {id(each): each for each in inner_apps if hasattr(each.state, "agent_os_id")}.values()
+    for inner in mounted:
+        once = _once(inner.router.lifespan_context)
+        if app.router.lifespan_context is inner.router.lifespan_context:
+            app.router.lifespan_context = once
+        inner.router.lifespan_context = once
+    if mounted:
+        app.router.lifespan_context = _with(app.router.lifespan_context, list(mounted))
+
+
+def _once(lifespan: Lifespan) -> Lifespan:
+    """`lifespan`, or nothing while it is running: MCP's session manager starts only once."""
+    is_running = False
+
+    @asynccontextmanager
+    async def run(app: Any) -> AsyncIterator[Any]:
+        nonlocal is_running
+        if is_running:
+            yield None
+            return
+        is_running = True
+        try:
+            async with lifespan(app) as state:
+                yield state
+        finally:
+            is_running = False
+
+    return run
+
+
+def _with(lifespan: Lifespan, mounted: list[Any]) -> Lifespan:
+    @asynccontextmanager
+    async def run(app: Any) -> AsyncIterator[Any]:
+        async with AsyncExitStack() as running:
+            state = await running.enter_async_context(lifespan(app))
+            for inner in mounted:
+                await running.enter_async_context(inner.router.lifespan_context(inner))
+            yield state
+
+    return run

@@ -1,10 +1,12 @@
-"""Observes where agno decides by the scopes of a token. Wraps functions, changes no decision.
+"""Observes where agno decides by the scopes of a token, and lets its refusals name the exact scope.
 
-REST, A2A, AG-UI, WebSocket and `/mcp` of every supported agno decide by these functions.
+Wraps functions, changes no decision. REST, A2A, AG-UI, WebSocket and `/mcp` of every supported agno
+decide by these functions.
 """
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
@@ -56,9 +58,8 @@ def _observe_requirement(stock: Function) -> Function:
         if (counted := caller.current_decisions()) is not None:
             decisions, claims = counted
             is_list = not allowed and resource_id is None and resource_type is not None
-            for scope in (
-                required_scopes if allowed else lacking(user_scopes, required_scopes, about)
-            ):
+            scopes = required_scopes if allowed else lacking(user_scopes, required_scopes, about)
+            for scope in scopes:
                 if is_list and scope.partition(":")[0] == resource_type:
                     decisions.postpone(claims, scope)
                 else:
@@ -103,3 +104,29 @@ def _observe_check(stock: Function) -> Function:
         return allowed
 
     return check_resource_access
+
+
+_about: ContextVar[tuple[Any, Any]] = ContextVar("agentos_issuer_about", default=(None, None))
+
+
+def name_exact_scopes() -> None:
+    """From now on, in every interface. Changes texts only, and nothing if agno has others."""
+    from agno.os import auth, scopes  # noqa: PLC0415 - agno only when asked for
+
+    stock_context = getattr(scopes, "get_resource_context_from_path", None)
+    stock_detail = getattr(auth, "build_insufficient_permissions_detail", None)
+    if stock_context is None or stock_detail is None or agno_hook.is_replaced(stock_detail):
+        return
+    narrowest = narrowing(inspect.unwrap(scopes.has_required_scopes))
+
+    @wraps(stock_context)
+    def get_resource_context_from_path(path: str) -> Any:
+        _about.set(found := stock_context(path))
+        return found
+
+    @wraps(stock_detail)
+    def build_insufficient_permissions_detail(required_scopes: list[str] | None) -> Any:
+        return stock_detail([narrowest(each, *_about.get()) for each in required_scopes or ()])
+
+    agno_hook.replace(stock_context, get_resource_context_from_path)
+    agno_hook.replace(stock_detail, build_insufficient_permissions_detail)

@@ -7,10 +7,9 @@ from importlib.metadata import version
 from typing import Any
 
 from issuer.agentos.agno_app import Guard, MountedApp, places_within, serves
-from issuer.agentos.challenges import path_in_app
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.key_fetching import Scope
-from issuer.agentos.protected_resource import is_scope
+from issuer.agentos.protected_resource import is_scope, path_in_app
 
 _EXAMPLES = {
     "sessions, memories, config and the like": ("GET", "/sessions"),
@@ -117,7 +116,6 @@ def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) ->
 
 
 def _scopes_of(guard: Guard) -> dict[str, list[str]]:
-    """The map from routes to scopes, built as the middleware builds it."""
     from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
     from agno.os.scopes import get_default_scope_mappings  # noqa: PLC0415
 

@@ -1,24 +1,28 @@
-"""One bounded GET: a total deadline, a size limit, no redirect, no decompression."""
+"""Bounded GETs, and finding a key set and a revocation feed in an issuer's metadata (RFC 8414)."""
 
 import asyncio
+import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from issuer.agentos.errors import InvalidConfiguration, NotFetched
+from issuer.agentos.errors import InvalidConfiguration, NotFetched, NotNamed
 
 DEADLINE = 5.0
 MAX_BYTES = 1024 * 1024
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?(json|jwt)\s*(;.*)?", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
+_READ_AGAIN_AFTER = 3600.0
+_TRIED_AGAIN_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +124,94 @@ def _max_age(answer: httpx.Response) -> float | None:
         age = answer.headers.get("age", "0")
         return max(0.0, float(match[1]) - (float(age) if age.isdecimal() else 0))
     return 0.0 if re.search(r"no-(cache|store)", cache_control, re.IGNORECASE) else None
+
+
+@dataclass(eq=False)
+class Source:
+    """Fetches the document that the issuer's metadata names as `member`, or the one at `url`.
+
+    `rewrite` turns that URL into the one to fetch, with `headers`. The document has at most
+    `max_bytes`.
+    """
+
+    issuer: str
+    member: str
+    url: str | None = None
+    rewrite: Callable[[str], str] = str
+    headers: Callable[[], Mapping[str, str]] = dict
+    max_bytes: int = MAX_BYTES
+    allow_http: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _last_url: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._is_given, self._read_again_at = self.url is not None, self.clock()
+
+    async def __call__(self, etag: str | None) -> Fetched:
+        """The document; `NotFetched` also while the metadata cannot be read.
+
+        `NotNamed` if the metadata names none. The URL found last stays in use meanwhile.
+        """
+        async with new_client() as client:
+            await self._find(client)
+            assert self.url is not None
+            before, self._last_url = self._last_url, self.rewrite(self.url)
+            url, headers = self._last_url, self.headers()
+            same = etag if url == before else None  # an etag is valid for one URL only
+            try:
+                return await fetch(client, url, same, max_bytes=self.max_bytes, headers=headers)
+            except NotFetched:
+                self._read_again_at = self.clock()  # it may have moved
+                raise
+
+    async def _find(self, client: httpx.AsyncClient) -> None:
+        if self._is_given or (self.url is not None and self.clock() < self._read_again_at):
+            return
+        try:
+            self.url = await self._read_url(client)
+            self._read_again_at = self.clock() + _READ_AGAIN_AFTER
+        except NotFetched:
+            if self.url is None:
+                raise
+            # By the clock as it is now: a fetch may take long to fail.
+            self._read_again_at = self.clock() + _TRIED_AGAIN_AFTER
+
+    async def _read_url(self, client: httpx.AsyncClient) -> str:
+        problem: NotFetched | None = None
+        for url in metadata_urls(self.issuer):
+            try:
+                return self._member_of(await fetch(client, url))
+            except NotFetched as error:
+                kind = NotNamed if isinstance(error, NotNamed) else NotFetched
+                if problem is None or not isinstance(problem, kind):
+                    problem = kind(f"is unknown: {url} {error}")
+        assert problem is not None
+        raise problem
+
+    def _member_of(self, fetched: Fetched) -> str:
+        """RFC 8414 §3.3: metadata of another issuer must not be used."""
+        try:
+            metadata = json.loads(fetched.body or b"")
+        except (ValueError, RecursionError):
+            raise NotFetched("is not JSON") from None
+        if not isinstance(metadata, dict):
+            raise NotFetched("is not a JSON object")
+        if metadata.get("issuer") != self.issuer:
+            raise NotFetched(f"is from another issuer, {str(metadata.get('issuer'))[:200]!r}")
+        url = metadata.get(self.member)
+        if not isinstance(url, str):
+            kind = NotNamed if url is None else NotFetched
+            raise kind(f'has no "{self.member}"')
+        try:
+            require_safe(url, allow_http=self.allow_http)
+        except InvalidConfiguration as error:
+            raise NotFetched(f'has an unsafe "{self.member}": {error}') from None
+        return url
+
+
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """URLs of the metadata: RFC 8414 §3.1, and OpenID Connect Discovery for other issuers."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    standard = parts._replace(path=f"/.well-known/oauth-authorization-server{path}").geturl()
+    return standard, f"{issuer.rstrip('/')}/.well-known/openid-configuration"

@@ -1,4 +1,4 @@
-"""Files with keys to trust, and other files that are read and replaced atomically."""
+"""Files with keys to trust, read and replaced atomically, also for programs that read key sets."""
 
 import errno
 import json
@@ -10,13 +10,22 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched, Source, require_safe
+from issuer.agentos.key_set import SUPPORTED, Keys, entries_of, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, Held
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_REWRITE_AFTER = 60.0
+_MAX_CLOCK_SKEW = 60.0
+_MAX_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
+_WORLD_READABLE = 0o644  # the keys are public, and another user's process reads them
 
 
 def read_regular(path: Path, most: int, *flags: int) -> tuple[bytes, os.stat_result]:
@@ -67,30 +76,22 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 T = TypeVar("T")
 
-_REWRITE_AFTER = 60.0
-_MAX_CLOCK_SKEW = 60.0
-_MAX_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class DiskCache:
     """One document of one issuer in one file, if any. Who can write the file is trusted."""
 
-    def __init__(
-        self,
-        path: str | Path | None,
-        issuer: str,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-        what: str = "The key set",
-    ) -> None:
-        self._what = what
-        self.path = None if path is None else Path(path)
-        self._issuer = issuer
-        self._clock = clock
-        self._wall_clock = wall_clock
+    file: str | Path | None
+    issuer: str
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    what: str = "The key set"
+
+    def __post_init__(self) -> None:
+        self.path = None if self.file is None else Path(self.file)
         self._written = b"", 0.0
 
     def write(self, held: Held[T]) -> None:
@@ -100,12 +101,12 @@ class DiskCache:
         if self.path is None or is_fresh:
             return
         self._written = held.body, held.seen_at
-        seen_at = self._wall_clock() - (self._clock() - held.seen_at)
-        entry = {"issuer": self._issuer, "seen_at": seen_at, "body": b64encode(held.body).decode()}
+        seen_at = self.wall_clock() - (self.clock() - held.seen_at)
+        entry = {"issuer": self.issuer, "seen_at": seen_at, "body": b64encode(held.body).decode()}
         try:
             replace_file(self.path, json.dumps(entry).encode())
         except OSError as error:
-            log.warning("%s cannot be cached in %s: %s", self._what, self.path, error)
+            log.warning("%s cannot be cached in %s: %s", self.what, self.path, error)
 
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
         """The document written last, with its age; None if unusable."""
@@ -113,16 +114,91 @@ class DiskCache:
             return None
         try:
             entry = json.loads(read_trusted(self.path, _MAX_BYTES))
-            if entry["issuer"] != self._issuer:
+            if entry["issuer"] != self.issuer:
                 raise ValueError(f"it is from another issuer, {entry['issuer']}")
             body = b64decode(entry["body"])
-            age = self._wall_clock() - float(entry["seen_at"])
+            age = self.wall_clock() - float(entry["seen_at"])
             # Also refuses NaN, which Python's JSON accepts.
             if not -_MAX_CLOCK_SKEW <= age <= STALE_LIMIT:
                 raise ValueError(f"it is {age:.0f} s old")
-            return Held(parse(body), body, None, self._clock() - max(0.0, age))
+            return Held(parse(body), body, None, self.clock() - max(0.0, age))
         except FileNotFoundError:
             pass
         except _UNREADABLE as error:
-            log.warning("%s in %s is not used: %s", self._what, self.path, error)
+            log.warning("%s in %s is not used: %s", self.what, self.path, error)
         return None
+
+
+class KeySetSource:
+    """Fetches the key set of `url`: a JWKS URL, or an issuer whose metadata names one.
+
+    It is a JWKS URL if its path ends in .json or it answers with a JWK Set, else an issuer.
+    `InvalidConfiguration` for an unsafe URL.
+    """
+
+    def __init__(self, url: str, *, allow_http: bool = False) -> None:
+        require_safe(url, allow_http=allow_http)
+        self._as_jwks_url = Source(url, "jwks_uri", url=url, allow_http=allow_http)
+        self._as_issuer = Source(url, "jwks_uri", allow_http=allow_http)
+        self._known = self._as_jwks_url if urlsplit(url).path.endswith(".json") else None
+
+    async def __call__(self, etag: str | None) -> Fetched:
+        """The document, else `NotFetched` with the cause."""
+        if self._known is None:
+            return await self._detect()
+        return await self._known(etag)
+
+    async def _detect(self) -> Fetched:
+        """Find out which it is; remembered only after a success, as the server may be down."""
+        try:
+            fetched = await self._as_jwks_url(None)
+            entries_of(fetched.body or b"")
+            self._known = self._as_jwks_url
+        except NotFetched as no_key_set:
+            try:
+                fetched = await self._as_issuer(None)
+            except NotFetched as no_issuer:
+                raise NotFetched(f"{no_key_set}; taken as an issuer, it {no_issuer}") from None
+            self._known = self._as_issuer
+        return fetched
+
+
+class KeyFile:
+    """A file that holds a key set, byte for byte as published.
+
+    A link is followed: its target is read and replaced, and the link stays. `OSError` for
+    anything but a regular file, and for a link of another user.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """The file itself, with all links resolved."""
+        if self._path.is_symlink() and self._path.lstat().st_uid not in {0, os.geteuid()}:
+            raise OSError(errno.EPERM, "it is a link of another user")
+        return Path(os.path.realpath(self._path))
+
+    def holds(self, body: bytes) -> bool:
+        """Whether the file has exactly this content."""
+        try:
+            return read_regular(self.path, len(body))[0] == body
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.EFBIG}:
+                return False
+            raise
+
+    def replace(self, body: bytes) -> None:
+        """Replace it atomically. Mode 0644, or that of the existing file."""
+        path = self.path
+        try:
+            mode = path.stat().st_mode & 0o777
+        except FileNotFoundError:
+            mode = _WORLD_READABLE
+        replace_file(path, body, mode)
+
+
+def usable_keys(body: bytes) -> Keys:
+    """The keys that verify any supported algorithm; `NotFetched` if there is none."""
+    return read_key_set(body, sorted(SUPPORTED))

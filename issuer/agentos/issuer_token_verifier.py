@@ -6,21 +6,20 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
 
-from issuer.agentos.argument_checks import require_valid_limits
+from issuer.agentos.argument_checks import ScopesClaim, require_valid_limits
 from issuer.agentos.errors import KeySetUnavailable
-from issuer.agentos.fetching import require_safe
+from issuer.agentos.fetching import Source, require_safe
 from issuer.agentos.files import DiskCache
 from issuer.agentos.key_set import KeySet, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
-from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
 from issuer.agentos.rules import TokenRules, Unverified, known_name, read_unverified, require_signed
-from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0
 MAX_FEED_AGE = 900.0
@@ -28,6 +27,7 @@ MAX_FEED_AGE = 900.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class TrustedIssuer:
     """Verifies only with keys of the issuer's key set (RFC 8725 §3.8).
 
@@ -36,56 +36,48 @@ class TrustedIssuer:
     `scopes_claim`, `claims` has the scopes that it reads.
     """
 
-    def __init__(
-        self,
-        rules: TokenRules,
-        *,
-        jwks_url: str | None = None,
-        algorithms: Sequence[str] = ("RS256",),
-        cache_file: str | Path | None = None,
-        revocations: bool | str = True,
-        feed_away_limit: float | None = MAX_FEED_AGE,
-        allow_http: bool = False,
-        scopes_claim: ScopesClaim | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
-        require_valid_limits(algorithms, feed_away_limit)
-        feed_url = revocations if isinstance(revocations, str) else None
-        for url in (rules.issuer, jwks_url, feed_url):
+    rules: TokenRules
+    _: KW_ONLY
+    jwks_url: str | None = None
+    algorithms: Sequence[str] = ("RS256",)
+    cache_file: str | Path | None = None
+    revocations: bool | str = True
+    feed_away_limit: float | None = MAX_FEED_AGE
+    allow_http: bool = False
+    scopes_claim: ScopesClaim | None = None
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        require_valid_limits(self.algorithms, self.feed_away_limit)
+        feed_url = self.revocations if isinstance(self.revocations, str) else None
+        for url in (self.rules.issuer, self.jwks_url, feed_url):
             if url is not None:
-                require_safe(url, allow_http=allow_http)
-        self.rules = rules
-        self.algorithms = tuple(dict.fromkeys(known_name(each) for each in algorithms))
-        self.scopes_claim = scopes_claim
-        self._clock = clock
-        self._wall_clock = wall_clock
+                require_safe(url, allow_http=self.allow_http)
+        self.algorithms = tuple(dict.fromkeys(map(known_name, self.algorithms)))
+        issuer, clocks = self.rules.issuer, (self.clock, self.wall_clock)
         self._source = Source(
-            rules.issuer, "jwks_uri", url=jwks_url, allow_http=allow_http, clock=clock
+            issuer, "jwks_uri", self.jwks_url, allow_http=self.allow_http, clock=self.clock
         )
-        of_issuer = (rules.issuer, clock, wall_clock)
-        feed_file = None if cache_file is None else f"{cache_file}.revocations"
-        self._cache = DiskCache(cache_file, *of_issuer)
-        self._key_set_client: KeySetClient[KeySet] = KeySetClient(
-            f"The key set of {rules.issuer}",
-            self._source,
-            self._read,
-            keep=self._cache.write,
-            clock=clock,
+        self._cache = DiskCache(self.cache_file, issuer, *clocks)
+        name, keep = f"The key set of {issuer}", self._cache.write
+        self._key_set_client = KeySetClient(
+            name, self._source, self._read, keep=keep, clock=self.clock
         )
         self.feed: FeedClient | None = None
-        if revocations is not False:
+        if self.revocations is not False:
+            file = None if self.cache_file is None else f"{self.cache_file}.revocations"
             self.feed = FeedClient(
-                rules,
+                self.rules,
                 self._key_set_client,
                 self.algorithms,
                 url=feed_url,
-                is_optional=jwks_url is not None and feed_url is None,
-                away_limit=feed_away_limit,
-                cache=DiskCache(feed_file, *of_issuer, "The revocation feed"),
-                allow_http=allow_http,
-                clock=clock,
-                wall_clock=wall_clock,
+                is_optional=self.jwks_url is not None and feed_url is None,
+                away_limit=self.feed_away_limit,
+                cache=DiskCache(file, issuer, *clocks, "The revocation feed"),
+                allow_http=self.allow_http,
+                clock=self.clock,
+                wall_clock=self.wall_clock,
             )
 
     def start(self) -> None:
@@ -106,7 +98,7 @@ class TrustedIssuer:
         if not self._is_running or (self.feed and not self.feed.is_known):
             return False
         held = self._key_set_client.trusted_version
-        return held is not None and held.value.verified.has(token, self._wall_clock())
+        return held is not None and held.value.verified.has(token, self.wall_clock())
 
     async def prepare_for(self, unverified: Unverified) -> None:
         """Fetch the key set if it lacks the token's key and the rate limit of fetches allows.
@@ -139,7 +131,7 @@ class TrustedIssuer:
     def recall(self, token: str) -> dict[str, Any] | None:
         """The claims of a token verified before, else None; `InvalidTokenError` if revoked."""
         held = self._key_set_client.trusted_version
-        known = held.value.verified.find(token, self._wall_clock()) if held else None
+        known = held.value.verified.find(token, self.wall_clock()) if held else None
         if known is None:
             return None
         self._refuse_revoked(*known)
@@ -153,7 +145,7 @@ class TrustedIssuer:
         """
         key_set = self._trusted_keys()
         known = self.recall(token)
-        return self._verify(token, key_set, self._wall_clock()) if known is None else known
+        return self._verify(token, key_set, self.wall_clock()) if known is None else known
 
     def status(self) -> dict[str, Any]:
         """What is held and since when, for JSON; times are UTC."""
@@ -176,7 +168,7 @@ class TrustedIssuer:
         self.start()
         held = self._key_set_client.trusted_version
         if held is None:
-            wait = math.ceil(self._key_set_client.next_at - self._clock())
+            wait = math.ceil(self._key_set_client.next_at - self.clock())
             raise KeySetUnavailable(self.rules.issuer, retry_after=max(1, wait))
         return held.value
 
@@ -189,7 +181,7 @@ class TrustedIssuer:
         unverified = read_unverified(token)
         self.rules.check_header(unverified.header)
         kid = unverified.kid
-        key = key_set.keys.get(kid) if kid is not None else None
+        key = None if kid is None else key_set.keys.get(kid)
         if key is None:
             if kid is not None:
                 self._key_set_client.request_missing(lambda held: held.has(kid))
@@ -200,7 +192,7 @@ class TrustedIssuer:
         self._refuse_revoked(key.kid, claims)
         if self.scopes_claim:
             claims = self.scopes_claim.apply_to(claims)
-        key_set.verified.add(token, key.kid, claims, starts=starts, ends=ends)
+        key_set.verified.add(token, key.kid, claims, starts, ends)
         return claims
 
     def _refuse_revoked(self, kid: str, claims: Mapping[str, Any]) -> None:
@@ -208,4 +200,4 @@ class TrustedIssuer:
             self.feed.current().refuse(kid, claims)
 
     def _moment(self, at: float) -> str:
-        return as_utc(self._wall_clock() + at - self._clock())
+        return as_utc(self.wall_clock() + at - self.clock())

@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -39,66 +40,56 @@ class TokenPlaces:
                 yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
             elif name == b"cookie" and self._cookies:
                 with suppress(CookieError):
-                    found = SimpleCookie(value.decode("latin-1"))
-                    yield from (
-                        found[name].value.strip() for name in self._cookies if name in found
-                    )
+                    jar = SimpleCookie(value.decode("latin-1"))
+                    yield from (jar[name].value.strip() for name in self._cookies if name in jar)
 
 
+@dataclass(eq=False)
 class KeyFetching:
     """Outermost, pure ASGI: 503 while no key set is available. AgentOS itself refuses tokens."""
 
-    def __init__(
-        self,
-        app: App,
-        places: TokenPlaces,
-        start: Callable[[], None],
-        prepare_for: Callable[[str], Awaitable[None]],
-        usage: UsageReporter | None = None,
-    ) -> None:
-        self.app = app
-        self._places = places
-        self._start = start
-        self._prepare = prepare_for
-        self._usage = usage
+    app: App
+    places: TokenPlaces
+    start: Callable[[], None]
+    prepare_for: Callable[[str], Awaitable[None]]
+    usage: UsageReporter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            self._start()
+            self.start()
             await self.app(scope, receive, self._with_lifespan(send))
             return
         if scope["type"] == "websocket":
             receive = self._watching(receive)
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
-                for token in self._places.tokens_in(scope):
-                    await self._prepare_for(token)
+                for token in self.places.tokens_in(scope):
+                    await self._prepare_quietly(token)
             except KeySetUnavailable as error:
-                await _unavailable(error, send)
+                retry_after = str(error.retry_after).encode()
+                more = [(b"retry-after", retry_after), (b"cache-control", b"no-store")]
+                await send_json(send, 503, json.dumps({"detail": str(error)}).encode(), more)
                 return
         is_socket = scope["type"] == "websocket"
-        decisions = self._usage.decisions(is_socket=is_socket) if self._usage else None
+        decisions = self.usage.decisions(is_socket=is_socket) if self.usage else None
         with caller.in_request(scope, decisions):
             await self.app(scope, receive, send)
 
-    async def _prepare_for(self, token: str) -> None:
+    async def _prepare_quietly(self, token: str) -> None:
         try:
-            await self._prepare(token)
-        except KeySetUnavailable:
-            raise
-        except jwt.InvalidTokenError:
-            pass  # AgentOS refuses it
+            await self.prepare_for(token)
+        except jwt.InvalidTokenError as error:  # AgentOS refuses it
+            if isinstance(error, KeySetUnavailable):
+                raise
 
     def _with_lifespan(self, send: Send) -> Send:
-        """Does what is due when the app has started, and before it has stopped."""
-
         async def send_in_time(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 # Some 500,000 permanent objects, the collection of which blocks every request.
                 gc.collect()
                 gc.freeze()
-            elif message["type"].startswith("lifespan.shutdown.") and self._usage:
-                await self._usage.async_stop()
+            elif message["type"].startswith("lifespan.shutdown.") and self.usage:
+                await self.usage.async_stop()
             await send(message)
 
         return send_in_time
@@ -112,7 +103,7 @@ class KeyFetching:
                 with suppress(KeySetUnavailable):
                     for token in _token_in(message.get("text")):
                         caller.forget()
-                        await self._prepare_for(token)
+                        await self._prepare_quietly(token)
             return message
 
         return watch
@@ -121,19 +112,10 @@ class KeyFetching:
 def _token_in(text: str | None) -> Iterator[str]:
     if text is None or '"authenticate"' not in text:
         return
-    try:
+    with suppress(ValueError, RecursionError):
         message = json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    if isinstance(message, dict) and isinstance(message.get("token"), str):
-        yield message["token"]
-
-
-async def _unavailable(error: KeySetUnavailable, send: Send) -> None:
-    body = json.dumps({"detail": str(error)}).encode()
-    retry_after = str(error.retry_after).encode()
-    more = [(b"retry-after", retry_after), (b"cache-control", b"no-store")]
-    await send_json(send, 503, body, more)
+        if isinstance(message, dict) and isinstance(message.get("token"), str):
+            yield message["token"]
 
 
 async def send_json(send: Send, status: int, body: bytes, more: Headers, method: str = "") -> None:

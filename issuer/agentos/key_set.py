@@ -63,9 +63,7 @@ class VerifiedTokens:
         known = self._entry(token, now)
         return (known[2], json.loads(known[3])) if known else None
 
-    def add(
-        self, token: str, kid: str, claims: dict[str, Any], *, starts: float, ends: float
-    ) -> None:
+    def add(self, token: str, kid: str, claims: dict[str, Any], starts: float, ends: float) -> None:
         entry = starts, ends, kid, json.dumps(claims).encode()
         with self._adding:
             if len(self._entries) >= MAX_TOKENS:

@@ -1,16 +1,16 @@
-"""Polls one document (a key set or a revocation feed), and keeps its newest valid version."""
+"""Polls a document (key set or revocation feed) in a thread, and keeps its newest valid version."""
 
 import asyncio
 import logging
 import os
 import random
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from issuer.agentos.background import background
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import Fetched
 
@@ -26,6 +26,40 @@ STALE_LIMIT = 24 * 3600.0
 log = logging.getLogger(__name__)
 
 
+class Background:
+    """An event loop in a daemon thread, started on first use in this process.
+
+    A fetch therefore never blocks the loop that serves. Threads do not survive a fork: the child
+    starts its own. Hold `starting` while you start something in it once.
+    """
+
+    def __init__(self) -> None:
+        self.starting = threading.RLock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        os.register_at_fork(after_in_child=self._forget)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start `work` there; the future has its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self.starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=self._loop.run_forever, name="agentos-issuer-verifier", daemon=True
+                )
+                thread.start()
+            return self._loop
+
+    def _forget(self) -> None:
+        self.starting = threading.RLock()
+        self._loop = None
+
+
+background = Background()
+
+
 @dataclass(frozen=True, slots=True)
 class Held(Generic[T]):
     """A valid version of the document; `seen_at` is when it was last confirmed as current.
@@ -39,6 +73,7 @@ class Held(Generic[T]):
     seen_at: float
 
 
+@dataclass(eq=False, repr=False)
 class KeySetClient(Generic[T]):
     """Fetches in the background at the interval that `max-age` sets: 1 to 300 s.
 
@@ -49,31 +84,20 @@ class KeySetClient(Generic[T]):
     to try again.
     """
 
-    def __init__(
-        self,
-        name: str,
-        fetch: Callable[[str | None], Awaitable[Fetched]],
-        read: Callable[[bytes], T],
-        *,
-        check: Callable[[T], None] = lambda _: None,
-        keep: Callable[[Held[T]], None] = lambda _: None,
-        fetched: Callable[[str | None], None] = lambda _: None,
-        retry_interval: float = MAX_RETRY_INTERVAL,
-        trusted_for: float = STALE_LIMIT,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.name = name
-        self.trusted_for = trusted_for
+    name: str
+    fetch: Callable[[str | None], Awaitable[Fetched]]
+    read: Callable[[bytes], T]
+    check: Callable[[T], None] = lambda _: None
+    keep: Callable[[Held[T]], None] = lambda _: None
+    fetched: Callable[[str | None], None] = lambda _: None
+    retry_interval: float = MAX_RETRY_INTERVAL
+    trusted_for: float = STALE_LIMIT
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self.held: Held[T] | None = None
         self.problem: str | None = None
-        self.next_at = clock()
-        self._fetch = fetch
-        self._read = read
-        self._check = check
-        self._keep = keep
-        self._fetched = fetched
-        self._retry_interval = retry_interval
-        self._clock = clock
+        self.next_at = self.clock()
         self._failures = 0
         self._extra_fetch_at = -EXTRA_FETCH_INTERVAL
         self._process: int | None = None
@@ -84,7 +108,7 @@ class KeySetClient(Generic[T]):
     def trusted_version(self) -> Held[T] | None:
         """The version held, unless it is too old to be trusted."""
         held = self.held
-        if held is None or self._clock() - held.seen_at > self.trusted_for:
+        if held is None or self.clock() - held.seen_at > self.trusted_for:
             return None
         return held
 
@@ -121,20 +145,20 @@ class KeySetClient(Generic[T]):
 
     def request_missing(self, is_there: Callable[[T], bool]) -> None:
         """Like `fetch_missing`, for a caller that cannot wait."""
-        if self._clock() - self._extra_fetch_at >= EXTRA_FETCH_INTERVAL:
+        if self.clock() - self._extra_fetch_at >= EXTRA_FETCH_INTERVAL:
             self.start()
             background.run(self._fetch_if_missing(is_there))
 
     async def _poll(self) -> None:
         while True:
             await self._fetch_once()
-            while (pause := self.next_at - self._clock()) > 0:
+            while (pause := self.next_at - self.clock()) > 0:
                 await asyncio.sleep(min(pause, MIN_INTERVAL))  # an extra fetch may move `next_at`
 
     async def _fetch_if_missing(self, is_there: Callable[[T], bool]) -> None:
         if self._is_fetching:
             await self._fetch_once()
-        held, now = self.trusted_version, self._clock()
+        held, now = self.trusted_version, self.clock()
         if (held and is_there(held.value)) or now - self._extra_fetch_at < EXTRA_FETCH_INTERVAL:
             return
         self._extra_fetch_at = now
@@ -149,14 +173,12 @@ class KeySetClient(Generic[T]):
     @property
     def _is_fetching(self) -> bool:
         """Whether a fetch is in progress in this loop: a fork copies that of the parent's loop."""
-        task = self._fetch_task
-        return (
-            task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
-        )
+        task, loop = self._fetch_task, asyncio.get_running_loop()
+        return task is not None and not task.done() and task.get_loop() is loop
 
     async def _refresh(self) -> None:
         try:
-            self._accept(await self._fetch(self.held.etag if self.held else None))
+            self._accept(await self.fetch(self.held.etag if self.held else None))
         except NotFetched as error:
             self._report_failure(f"{self.name} {error}")
         except Exception as error:  # whatever it is, polling continues
@@ -164,35 +186,34 @@ class KeySetClient(Generic[T]):
             self._report_failure(f"{self.name}: {type(error).__name__}")
 
     def _accept(self, fetched: Fetched) -> None:
-        now, held = self._clock(), self.held
+        now, held = self.clock(), self.held
         if held and (fetched.body is None or fetched.body == held.body):
             try:
-                self._check(held.value)
+                self.check(held.value)
             except NotFetched:
                 self.held = replace(held, etag=None)  # else the server would keep answering 304
                 raise
             self.held = replace(held, etag=fetched.etag, seen_at=now)
         else:
             body = fetched.body or b""
-            self.held = Held(self._read(body), body, fetched.etag, now)
+            self.held = Held(self.read(body), body, fetched.etag, now)
             log.debug("%s has changed", self.name)
         if self.problem:
             log.info("%s is updated again", self.name)
         self.problem, self._failures = None, 0
         interval = DEFAULT_INTERVAL if fetched.max_age is None else fetched.max_age
         self.next_at = now + min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
-        self._keep(self.held)
-        self._fetched(None)
+        self.keep(self.held)
+        self.fetched(None)
 
     def _report_failure(self, problem: str) -> None:
         if problem != self.problem:
-            held = "the last valid version stays in use"
-            log.warning(
-                "%s; %s", problem, held if self.trusted_version else "no valid version is held"
-            )
+            trusted = self.trusted_version
+            held = "the last valid version stays in use" if trusted else "no valid version is held"
+            log.warning("%s; %s", problem, held)
         self.problem = problem
-        self._fetched(problem)
-        pause = min(2.0**self._failures, self._retry_interval)
+        self.fetched(problem)
+        pause = min(2.0**self._failures, self.retry_interval)
         self._failures = min(self._failures + 1, 10)
         # Spread the load when the issuer is available again.
-        self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311
+        self.next_at = self.clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

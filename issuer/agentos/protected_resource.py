@@ -2,15 +2,29 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from issuer.agentos import key_fetching as asgi
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.fetching import require_safe
+from issuer.agentos.key_fetching import Headers, Message, Scope, Send
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 # A scope (RFC 6749 §3.3); in a quoted string it needs no escape (RFC 9110 §5.6.4).
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
+_CHALLENGE = b"www-authenticate"
+_INFO = "/info"
+_ALLOWED, _EXPOSED = b"access-control-allow-origin", b"access-control-expose-headers"
+_PUBLIC: Headers = [(_ALLOWED, b"*")]
+_PREFLIGHT: Headers = [
+    *_PUBLIC,
+    (b"access-control-allow-methods", b"GET"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"600"),
+]
 
 
 class ProtectedResources:
@@ -38,11 +52,8 @@ class ProtectedResources:
 
         Either means all that a user holds.
         """
-        members = {
-            "resource": resource,
-            "authorization_servers": self._issuers,
-            "bearer_methods_supported": ["header"],
-        }
+        members = {"resource": resource, "authorization_servers": self._issuers}
+        members["bearer_methods_supported"] = ["header"]
         if self._scopes:
             members["scopes_supported"] = self._scopes
         return json.dumps(members).encode()
@@ -78,9 +89,8 @@ class ProtectedResources:
             "scope": " ".join(scopes or self._scopes),
             "resource_metadata": self._metadata_urls[resource],
         }
-        return "Bearer " + ", ".join(
-            f'{name}="{value}"' for name, value in parameters.items() if value
-        )
+        named = (f'{name}="{value}"' for name, value in parameters.items() if value)
+        return "Bearer " + ", ".join(named)
 
 
 def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http: bool) -> None:
@@ -99,3 +109,109 @@ def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http
 
 def is_scope(value: object) -> bool:
     return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
+
+
+@dataclass(eq=False)
+class Challenges:
+    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI.
+
+    `GET /info` of the AgentOS names the authorization servers as well.
+    """
+
+    app: asgi.App
+    resources: ProtectedResources
+    places: asgi.TokenPlaces
+    missing_scopes: Callable[[Scope], Sequence[str]]
+
+    async def __call__(self, scope: Scope, receive: asgi.Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = path_in_app(scope)
+        document = self.resources.documents.get(path.rstrip("/"))
+        if document is not None and scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await _answer(document, scope["method"], send)
+            return
+        root = path.removesuffix(_INFO)
+        if path != root and root in self.resources.paths and scope["method"] == "GET":
+            uncompressed = _without(b"accept-encoding", scope["headers"])
+            scope, send = {**scope, "headers": uncompressed}, self._describing(root, send)
+        scope.setdefault("state", {})  # AgentOS writes into it what it required
+
+        async def send_with_challenge(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                challenge = self._challenge(scope, path, message["status"])
+                if challenge is not None:
+                    headers = _with_challenge(message.get("headers", ()), challenge.encode())
+                    message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, send_with_challenge)
+
+    def _challenge(self, scope: Scope, path: str, status: int) -> str | None:
+        if status == HTTPStatus.UNAUTHORIZED:
+            # With a space they are credentials of another scheme, such as `Basic …`.
+            has_token = any(text and " " not in text for text in self.places.tokens_in(scope))
+            return self.resources.challenge(path, "invalid_token" if has_token else "")
+        if status != HTTPStatus.FORBIDDEN:
+            return None
+        scopes = self.missing_scopes(scope)
+        return self.resources.challenge(path, "insufficient_scope", scopes) if scopes else None
+
+    def _describing(self, root: str, send: Send) -> Send:
+        start: Message | None = None
+        body = bytearray()
+
+        async def send_described(message: Message) -> None:
+            nonlocal start
+            if message.get("status") == HTTPStatus.OK:
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    described = self.resources.describe(bytes(body), root)
+                    others = _without(b"content-length", start["headers"])
+                    length = (b"content-length", str(len(described)).encode())
+                    await send({**start, "headers": [*others, length]})
+                    await send({**message, "body": described})
+
+        return send_described
+
+
+def path_in_app(scope: Scope) -> str:
+    """Without the path at which a server or another app serves this one."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def _with_challenge(headers: Iterable[tuple[bytes, bytes]], challenge: bytes) -> Headers:
+    """With the challenge before those of other schemes: clients read the first one only."""
+    others = [
+        (name, value)
+        for name, value in headers
+        if name.lower() != _CHALLENGE or value[:6].lower() != b"bearer"
+    ]
+    first = next((i for i, (name, _) in enumerate(others) if name.lower() == _CHALLENGE), None)
+    others.insert(len(others) if first is None else first, (_CHALLENGE, challenge))
+    if len(_without(_ALLOWED, others)) == len(others):
+        return others
+    # `*` does not cover requests with credentials (Fetch, CORS protocol).
+    exposed = [value for name, value in others if name.lower() == _EXPOSED]
+    names = b", ".join([*exposed, b"WWW-Authenticate"])
+    return [*_without(_EXPOSED, others), (_EXPOSED, names)]
+
+
+def _without(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    return [each for each in headers if each[0].lower() != name]
+
+
+async def _answer(document: bytes, method: str, send: Send) -> None:
+    """Anyone may read the document, from any origin; it depends on nothing in the request."""
+    if method == "OPTIONS":
+        await send({"type": "http.response.start", "status": 204, "headers": _PREFLIGHT})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    more = [(b"cache-control", b"public, max-age=300"), *_PUBLIC]
+    await asgi.send_json(send, 200, document, more, method)

@@ -15,14 +15,15 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from issuer.agentos.background import background
 from issuer.agentos.errors import InvalidConfiguration, NotFetched
 from issuer.agentos.fetching import new_client, open_answer, read_body
+from issuer.agentos.key_set_client import background
 
 REPORT_EVERY = 60.0
 MOST_COUNTS = 100_000
@@ -82,9 +83,8 @@ class Counts:
     def _bound_scope(self, subject: str, scope: str) -> str:
         """Without the id of an agent, if callers name too many or invent one; else unchanged."""
         parts = scope.split(":")
-        if _is_scope(scope) and (
-            len(parts) <= _WITH_ID or self._ids.get(subject, 0) < MOST_IDS_OF_SUBJECT
-        ):
+        has_place = self._ids.get(subject, 0) < MOST_IDS_OF_SUBJECT
+        if _is_scope(scope) and (len(parts) <= _WITH_ID or has_place):
             return scope
         general = f"{parts[0]}:*:read" if parts[-1] == "read" else f"{parts[0]}:{parts[-1]}"
         return general if _is_scope(general) else ""
@@ -94,7 +94,10 @@ class Counts:
         with self._lock:
             numbers, others = self._numbers, self._others
             self._begin()
-        return [_named(*key) | _count(each) for key, each in numbers.items()], _count(others)
+        return [
+            {"sub": subject, "client_id": client_id, "scope": scope, **_count(each)}
+            for (subject, client_id, scope), each in numbers.items()
+        ], _count(others)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -102,10 +105,6 @@ class Counts:
 
 def _is_scope(text: str) -> bool:
     return len(text) <= _MAX_SCOPE and _SCOPE.fullmatch(text) is not None
-
-
-def _named(subject: str, client_id: str, scope: str) -> Count:
-    return {"sub": subject, "client_id": client_id, "scope": scope}
 
 
 def _count(numbers: list[int]) -> Count:
@@ -152,6 +151,7 @@ class Decisions:
             self.add(claims, scope, allowed=allowed)
 
 
+@dataclass(eq=False, repr=False)
 class UsageReporter:
     """Posts the counts of this process to the issuer once a minute, and when it stops.
 
@@ -160,27 +160,23 @@ class UsageReporter:
     within the same bounds.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        audience: str,
-        token_client: Any,
-        *,
-        clock: Callable[[], float] = time.time,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        if getattr(token_client, "audience", None) != issuer or not hasattr(token_client, "auth"):
+    issuer: str
+    audience: str
+    token_client: Any
+    _: KW_ONLY
+    clock: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        issuer, client = self.issuer, self.token_client
+        if getattr(client, "audience", None) != issuer or not hasattr(client, "auth"):
             raise InvalidConfiguration(
                 "report_usage must be a TokenClient for the issuer itself:"
                 f" TokenClient({issuer!r}, CLIENT_ID, …, audience={issuer!r},"
                 " scope='issuer:usage:report')."
             )
-        self.issuer = issuer
-        self._audience = audience
         self._url = f"{issuer.rstrip('/')}/admin/v1/usage"
-        self._auth = token_client.auth(issuer)
-        self._clock = clock
-        self._jitter = jitter
+        self._auth = client.auth(issuer)
         self._reported_at: float | None = None
         self._problem: str | None = None
         self.begin()
@@ -190,7 +186,7 @@ class UsageReporter:
         """Count from zero, and report nothing until started."""
         self.counts = Counts()
         self._waiting: list[Report] = []
-        self._since = self._clock()
+        self._since = self.clock()
         self._process: int | None = None
         self._reporting: concurrent.futures.Future[None] | None = None
         self._posting: asyncio.Lock | None = None
@@ -236,7 +232,7 @@ class UsageReporter:
 
     async def _report_regularly(self) -> None:
         # Processes that start together do not report together.
-        pause = REPORT_EVERY * self._jitter()
+        pause = REPORT_EVERY * self.jitter()
         while True:
             await asyncio.sleep(pause)
             await self.report()
@@ -260,15 +256,15 @@ class UsageReporter:
             else:
                 if self._problem:
                     log.info("Usage is reported again")
-                self._problem, self._reported_at = None, self._clock()
+                self._problem, self._reported_at = None, self.clock()
 
     def _reports(self) -> Iterator[Report]:
         """What was counted, in reports of their own ids. One without counts says: nothing was."""
-        start, self._since = self._since, self._clock()
+        start, self._since = self._since, self.clock()
         window = {"start": _instant(min(start, self._since)), "end": _instant(self._since)}
         counts, others = self.counts.take()
         for first in range(0, max(1, len(counts)), MOST_IN_REPORT):
-            report: Report = {"window": window, "audience": self._audience, "others": others}
+            report: Report = {"window": window, "audience": self.audience, "others": others}
             yield _of(report, counts[first : first + MOST_IN_REPORT])
             others = _count([0, 0])
 
@@ -295,18 +291,13 @@ class UsageReporter:
 
 
 def _of(report: Report, counts: list[Count]) -> Report:
-    """A report of these counts, with an id of its own."""
-    return {
-        **report,
-        "window": {**report["window"], "id": secrets.token_urlsafe(16)},
-        "counts": counts,
-    }
+    window = {**report["window"], "id": secrets.token_urlsafe(16)}
+    return {**report, "window": window, "counts": counts}
 
 
 def _halves(report: Report) -> list[Report]:
     """Two reports for one that is too long for the issuer, which has counted nothing of it."""
-    counts = report["counts"]
-    middle = len(counts) // 2
+    counts, middle = report["counts"], len(report["counts"]) // 2
     without_others = {**report, "others": _count([0, 0])}
     return [_of(report, counts[:middle]), _of(without_others, counts[middle:])] if middle else []
 

@@ -8,25 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from issuer.agentos import (
-    agno_app,
-    agno_decisions,
-    agno_hook,
-    agno_refusals,
-    agno_scopes,
-    caller,
-    lifespans,
-)
-from issuer.agentos.argument_checks import require_valid_arguments
-from issuer.agentos.bound_validator import BoundValidator, FetchedKeys
-from issuer.agentos.challenges import Challenges
+from issuer.agentos import agno_app, agno_decisions, agno_hook, agno_scopes, caller
+from issuer.agentos.agno_hook import BoundValidator, FetchedKeys
+from issuer.agentos.argument_checks import require_valid_arguments, scopes_claim_at
 from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken
+from issuer.agentos.fetching import metadata_urls
 from issuer.agentos.issuer_token_verifier import MAX_FEED_AGE, TrustedIssuer
 from issuer.agentos.key_fetching import KeyFetching
-from issuer.agentos.metadata import metadata_urls
-from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
+from issuer.agentos.protected_resource import Challenges, ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, other_issuer, read_unverified
-from issuer.agentos.scopes_claim import scopes_claim_at
 from issuer.agentos.usage import UsageReporter
 
 App = TypeVar("App")
@@ -132,9 +122,7 @@ class Verifier:
         if self._jwks_file is None:
             agno_hook.install()
             self._jwks_file = agno_hook.register(self._name, self)
-            agno_hook.require_effect(
-                self._jwks_file, lambda it: isinstance(it.validate_token, BoundValidator)
-            )
+            agno_hook.require_effect(self._jwks_file)
         return self._jwks_file
 
     def auth(self, **more: Any) -> dict[str, Any]:
@@ -162,28 +150,21 @@ class Verifier:
         agno_app.close_sockets(app, self.jwks_file, self._own.algorithms[0])
         agno_scopes.warn_of_open_routes(app)
         agno_hook.shorten_refusals()
-        agno_refusals.name_exact_scopes()
-        lifespans.start_with(app)
+        agno_decisions.name_exact_scopes()
+        agno_app.start_with(app)
         places = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
         if self.usage is not None:
             agno_scopes.require_scopes_decide(app)
             agno_decisions.observe()
-        add_middleware(
-            KeyFetching,
-            places=places,
-            start=self.start,
-            prepare_for=self.prepare_for,
-            usage=self.usage,
-        )
+        more = {"start": self.start, "prepare_for": self.prepare_for, "usage": self.usage}
+        add_middleware(KeyFetching, places=places, **more)
         if self._url is not None:
             issuers, paths = list(self._issuers), agno_app.resource_paths(app)
             resources = ProtectedResources(self._url, paths, issuers, self._challenge_scopes)
             agno_app.require_unserved(app, resources.documents)
-            missing_scopes = agno_scopes.missing_scopes_at(app)
-            add_middleware(
-                Challenges, resources=resources, places=places, missing_scopes=missing_scopes
-            )
+            missing = agno_scopes.missing_scopes_at(app)
+            add_middleware(Challenges, resources=resources, places=places, missing_scopes=missing)
         self.start()
         self._is_attached = True
         return app
@@ -273,7 +254,6 @@ class Verifier:
         return f"{self.issuer}#{self.audience}"
 
     def _matches(self, value: str | None) -> bool:
-        """Whether `value` names this Verifier, which must then be registered before agno starts."""
         return value is not None and (value == self._name or self.answers_to(value))
 
     def bind(self, validator: Any) -> None:
@@ -282,12 +262,10 @@ class Verifier:
             raise InvalidConfiguration("validate=False makes agno accept every token unverified.")
         self._check_environment(validator)
         validator.jwks_keys = FetchedKeys()
-        validator.validate_token = BoundValidator(
-            self._issuers, validator, self._warn_if_not_attached
-        )
+        validator.validate_token = BoundValidator(self._issuers, validator, self._warn_if_detached)
         self.start()
 
-    def _warn_if_not_attached(self) -> None:
+    def _warn_if_detached(self) -> None:
         """Once, at the first token: before that, `attach` may still be called."""
         if self._is_attached:
             return

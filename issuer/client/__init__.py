@@ -4,6 +4,7 @@ Imports no other package of ours, only httpx; PyJWT when a private key signs, an
 Start at `TokenClient`.
 """
 
+from issuer.client.credentials import PrivateKey
 from issuer.client.errors import (
     SubjectTokenExpired,
     TokenError,
@@ -12,16 +13,7 @@ from issuer.client.errors import (
     WrongOrigin,
 )
 from issuer.client.on_behalf_of import OnBehalfOf
-from issuer.client.private_keys import PrivateKey
 from issuer.client.token_client import TokenClient
 
-__all__ = [
-    "OnBehalfOf",
-    "PrivateKey",
-    "SubjectTokenExpired",
-    "TokenClient",
-    "TokenError",
-    "TokenRefused",
-    "TokenUnavailable",
-    "WrongOrigin",
-]
+__all__ = ["OnBehalfOf", "PrivateKey", "SubjectTokenExpired", "TokenClient", "TokenError"]
+__all__ += ["TokenRefused", "TokenUnavailable", "WrongOrigin"]

@@ -21,21 +21,19 @@ from issuer.client.on_behalf_of import own
 class AuthorizedRemoteAgent(RemoteAgent):
     """A `RemoteAgent` with tokens of its own."""
 
-    def __init__(
-        self, token_client: TokenSource, base_url: str, agent_id: str, **more: Any
-    ) -> None:
+    def __init__(self, tokens: TokenSource, base_url: str, agent_id: str, **more: Any) -> None:
         parse_url(base_url, "base_url")
-        self._token_client = token_client
+        self._tokens = tokens
         super().__init__(base_url, agent_id, **more)
 
     def get_os_client(self) -> AgentOSClient:
         """agno asks for it once for the agent, and for the configuration."""
-        return AuthorizedAgentOSClient(self._token_client, self.base_url, self.timeout)
+        return AuthorizedAgentOSClient(self._tokens, self.base_url, self.timeout)
 
     def get_a2a_client(self) -> A2AClient:
         """agno asks for it once, if the agent is one of the A2A protocol."""
         return AuthorizedA2AClient(
-            self._token_client, self.base_url, int(self.timeout), self.a2a_protocol
+            self._tokens, self.base_url, int(self.timeout), self.a2a_protocol
         )
 
 
@@ -132,8 +130,5 @@ async def _another(tokens: TokenSource, error: httpx.HTTPStatusError, token: str
 
 
 def _with(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-    """These headers, with this token in place of any other."""
-    return {
-        **{name: each for name, each in (headers or {}).items() if name.lower() != "authorization"},
-        "Authorization": f"Bearer {token}",
-    }
+    others = {name: it for name, it in (headers or {}).items() if name.lower() != "authorization"}
+    return {**others, "Authorization": f"Bearer {token}"}

@@ -10,6 +10,9 @@ from issuer.client.errors import WrongOrigin
 from issuer.client.lifecycle import LONGEST_WAIT
 from issuer.client.metadata import is_safe, origin_of, origin_text, parse_url
 
+Flow = Generator[httpx.Request, httpx.Response, None]
+AsyncFlow = AsyncGenerator[httpx.Request, httpx.Response]
+
 
 class TokenSource(Protocol):
     """Where the tokens come from: a `TokenClient` or an `OnBehalfOf`."""
@@ -40,9 +43,7 @@ class BearerAuth(httpx.Auth):
         origins = ", ".join(sorted(map(origin_text, self._origins)))
         return f"BearerAuth({self._tokens!r}, {origins or 'no origin yet'})"
 
-    def sync_auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """For `httpx.Client`."""
         self._require_origin(request.url)
         token = self._tokens.token()
@@ -53,9 +54,7 @@ class BearerAuth(httpx.Auth):
             elif another := self._tokens.replace(token):
                 yield _authorize(request, another)
 
-    async def async_auth_flow(
-        self, request: httpx.Request
-    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncFlow:
         """For `httpx.AsyncClient` on asyncio."""
         self._require_origin(request.url)
         token = await self._tokens.async_token()

@@ -35,9 +35,8 @@ def parse_url(url: str, what: str) -> httpx.URL:
 
 def is_safe(url: httpx.URL) -> bool:
     """Whether TLS or loopback protects what is sent there."""
-    return url.scheme == "https" or (
-        url.scheme == "http" and _LOOPBACK.fullmatch(url.host) is not None
-    )
+    is_here = _LOOPBACK.fullmatch(url.host) is not None
+    return url.scheme == "https" or (url.scheme == "http" and is_here)
 
 
 def origin_of(url: httpx.URL) -> Origin:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from issuer.client.bearer import BearerAuth, TokenSource
@@ -56,13 +57,9 @@ Client = TypeVar("Client", bound=Exchanged)
 
 def exchange_form(token: str, audience: str | None, scope: str | None) -> dict[str, str]:
     """RFC 8693 §2.1."""
-    form = {"audience": audience, "scope": scope}
-    return {
-        "grant_type": _GRANT_TYPE,
-        "subject_token": token,
-        "subject_token_type": _ACCESS_TOKEN,
-        **{name: value for name, value in form.items() if value},
-    }
+    form = {"grant_type": _GRANT_TYPE, "subject_token": token, "subject_token_type": _ACCESS_TOKEN}
+    more = {"audience": audience, "scope": scope}
+    return form | {name: value for name, value in more.items() if value}
 
 
 def seconds_left(token: str, wall_clock: float) -> float | None:
@@ -108,6 +105,7 @@ class ClientsBySubject(Generic[Client]):
         self._lock = threading.Lock()
 
 
+@dataclass(eq=False, repr=False)
 class OnBehalfOf:
     """Tokens for whichever user is at hand at each call, with the methods of a `TokenClient`.
 
@@ -115,27 +113,20 @@ class OnBehalfOf:
     users share.
     """
 
-    def __init__(
-        self,
-        client: Exchanging,
-        subject_token: Callable[[], str | TokenSource],
-        audience: str | None,
-        scope: str | None,
-    ) -> None:
-        self.client = client
-        self._subject_token = subject_token
-        self._audience = audience
-        self._scope = scope
+    client: Exchanging
+    subject_token: Callable[[], str | TokenSource]
+    audience: str | None
+    scope: str | None
 
     def __repr__(self) -> str:
-        return f"OnBehalfOf({self.client!r}, audience={self._audience!r}, scope={self._scope!r})"
+        return f"OnBehalfOf({self.client!r}, audience={self.audience!r}, scope={self.scope!r})"
 
     def present(self) -> TokenSource:
         """The client of the user at hand. Raises what the callable raises."""
-        subject = self._subject_token()
+        subject = self.subject_token()
         if not isinstance(subject, str):
             return subject
-        return self.client.on_behalf_of(subject, self._audience, self._scope)
+        return self.client.on_behalf_of(subject, self.audience, self.scope)
 
     def auth(self, *origins: str) -> BearerAuth:
         """`TokenClient.auth` for the user at hand: each request carries a token of that user."""

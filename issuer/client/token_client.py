@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import overload
 
@@ -20,7 +21,6 @@ import httpx
 from issuer.client.bearer import BearerAuth, TokenSource
 from issuer.client.credentials import Assertion, Secret, credential_of
 from issuer.client.errors import TokenError, TokenUnavailable
-from issuer.client.http_request import default_transport
 from issuer.client.lifecycle import LONGEST_WAIT, CachedToken, Lifecycle, NextStep
 from issuer.client.metadata import require_issuer
 from issuer.client.on_behalf_of import (
@@ -31,7 +31,7 @@ from issuer.client.on_behalf_of import (
     exchange_form,
     seconds_left,
 )
-from issuer.client.token_request import TokenRequest
+from issuer.client.token_request import TokenRequest, default_transport
 
 Outcome = CachedToken | TokenError
 
@@ -77,15 +77,10 @@ class TokenClient:
         self.audience = audience
         self._scope = _as_text(scope)
         form = {"grant_type": "client_credentials", "audience": audience, "scope": self._scope}
+        credential = credential_of(issuer, client_id, client_secret, assertion)
+        members = {name: value for name, value in form.items() if value}
         self._request = TokenRequest(
-            issuer,
-            client_id,
-            credential_of(issuer, client_id, client_secret, assertion),
-            {name: value for name, value in form.items() if value},
-            transport,
-            clock,
-            sleep,
-            random,
+            issuer, client_id, credential, members, transport, clock, sleep, random
         )
         self._clock = clock
         self._wall_clock = wall_clock
@@ -143,7 +138,8 @@ class TokenClient:
         other = copy.copy(self)
         other.audience = audience
         other._acts_for = f", on behalf of a user, audience={audience!r}"
-        other._request = self._request.exchanging(exchange_form(*subject), ADVICE, ends)
+        form = exchange_form(*subject)
+        other._request = replace(self._request, form=form, advice=ADVICE, subject_ends=ends)
         other._begin(ends)
         return other
 

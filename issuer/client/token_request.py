@@ -1,19 +1,21 @@
-"""One token from the issuer: a request that is repeated for as long as that may help."""
+"""One token from the issuer: bounded requests that are repeated for as long as that may help."""
 
 import asyncio
-import copy
+import json
 import logging
 import math
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import cache
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from issuer.client.credentials import Credential
 from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable
-from issuer.client.http_request import IssuerAnswer, send
 from issuer.client.lifecycle import CachedToken, cached_token
 from issuer.client.metadata import (
     READ_AGAIN_AFTER,
@@ -31,19 +33,94 @@ _UNKNOWN_LIFETIME, _LONGEST_LIFETIME = 60.0, 86_400.0
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 _MAX_TOKEN = 64 * 1024
 _MAX_TEXT = 300
-_NO_ADVICE: Mapping[str, str] = MappingProxyType({})
 _PASSING = {"temporarily_unavailable", "server_error", "slow_down"}
+MAX_BYTES = 256 * 1024
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerAnswer:
+    """An answer. `document` is None if it is not a JSON object; `retry_after` is in seconds."""
+
+    status: int
+    document: dict[str, Any] | None = field(repr=False)
+    retry_after: float | None
+
+
+def default_transport() -> httpx.AsyncBaseTransport:
+    """Verifies TLS by the system's CAs, or `SSL_CERT_FILE`. Ignores proxies of the environment."""
+    return httpx.AsyncHTTPTransport(verify=_authorities())
+
+
+_authorities = cache(httpx.create_ssl_context)
+
+
+async def send(
+    transport: httpx.AsyncBaseTransport,
+    method: str,
+    url: str,
+    seconds: float,
+    *,
+    headers: dict[str, str] | None = None,
+    form: dict[str, str] | None = None,
+) -> IssuerAnswer:
+    """The answer to one request; `TokenUnavailable` if there is none within `seconds`."""
+    timeout = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+    request = httpx.Request(
+        method, url, headers=_HEADERS | (headers or {}), data=form, extensions={"timeout": timeout}
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            answer = await transport.handle_async_request(request)
+            try:
+                return await _read(answer, url)
+            finally:
+                await answer.aclose()
+    except TokenUnavailable:
+        raise
+    except TimeoutError:
+        cause = f"did not answer within {seconds:.0f} s"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        cause = f"cannot be reached: {error or type(error).__name__}"
+    raise TokenUnavailable(f"{url} {cause}.")
+
+
+async def _read(answer: httpx.Response, url: str) -> IssuerAnswer:
+    body = bytearray()
+    if answer.headers.get("content-encoding", "identity") == "identity":  # as was asked for
+        async for chunk in answer.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise TokenUnavailable(f"{url} answered more than {MAX_BYTES} bytes.")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    found = document if isinstance(document, dict) else None
+    return IssuerAnswer(answer.status_code, found, _retry_after(answer.headers))
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """RFC 9110 §10.2.3: seconds, or a date, compared with the `Date` of the same answer."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:9])
+    try:
+        difference = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, difference.total_seconds())
 
 
 class FoundEndpoint:
     """The token endpoint, for all requests of a client. Threads may find it at the same time."""
 
-    def __init__(self) -> None:
-        self.found: tuple[DiscoveredEndpoint, float] | None = None
+    found: tuple[DiscoveredEndpoint, float] | None = None
 
 
+@dataclass(eq=False, repr=False)
 class TokenRequest:
     """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread.
 
@@ -51,96 +128,68 @@ class TokenRequest:
     do. Until `subject_ends` the token that is exchanged is valid.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        client_id: str,
-        credential: Credential,
-        form: dict[str, str],
-        transport: Callable[[], httpx.AsyncBaseTransport],
-        clock: Callable[[], float],
-        sleep: Callable[[float], object],
-        random: Callable[[], float],
-    ) -> None:
-        self._issuer = issuer
-        self._client_id = client_id
-        self._credential = credential
-        self._form = form
-        self._advice = _NO_ADVICE
-        self.subject_ends = math.inf
-        self._transport = transport
-        self._now = clock
-        self._sleep = sleep
-        self._random = random
-        self._endpoint = FoundEndpoint()
-
-    def exchanging(
-        self, form: dict[str, str], advice: Mapping[str, str], subject_ends: float
-    ) -> Self:
-        """A request of the same client with another form."""
-        other = copy.copy(self)
-        other._form, other._advice, other.subject_ends = form, advice, subject_ends
-        return other
+    issuer: str
+    client_id: str
+    credential: Credential
+    form: dict[str, str]
+    transport: Callable[[], httpx.AsyncBaseTransport]
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+    random: Callable[[], float]
+    advice: Mapping[str, str] = field(default_factory=dict)
+    subject_ends: float = math.inf
+    endpoint: FoundEndpoint = field(default_factory=FoundEndpoint)
 
     def __call__(self) -> CachedToken:
         """A new token, after `ATTEMPTS` requests in `ALL_SECONDS` at most; `TokenError` if none."""
-        ends = self._now() + ALL_SECONDS
+        ends = self.clock() + ALL_SECONDS
         attempt = 0
         while True:
             attempt += 1
-            value = self._credential.read()
+            value = self.credential.read()
             try:
                 return _complete(self._attempt(value, ends))
             except TokenRefused:
-                if attempt == ATTEMPTS or not self._credential.has_changed(value):
+                if attempt == ATTEMPTS or not self.credential.has_changed(value):
                     raise
             except TokenUnavailable as error:
                 self._wait_after(error, attempt, ends)
 
     def _wait_after(self, error: TokenUnavailable, attempt: int, ends: float) -> None:
         """Wait before the next attempt, or raise the error if there is no use or time for one."""
-        pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._random())
+        pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self.random())
         pause = max(pause, error.retry_after or 0.0)
-        if attempt == ATTEMPTS or pause > LONGEST_WAIT or self._now() + pause >= ends:
-            self._endpoint.found = None  # it may have moved
+        if attempt == ATTEMPTS or pause > LONGEST_WAIT or self.clock() + pause >= ends:
+            self.endpoint.found = None  # it may have moved
             raise error
         log.info("%s Trying again in %.1f s.", error, pause)
-        self._sleep(pause)
+        self.sleep(pause)
 
     async def _attempt(self, value: str, ends: float) -> CachedToken:
-        async with self._transport() as transport:
-            endpoint = await self._discover(transport, ends)
-            headers, form = self._credential.present(
-                value, self._client_id, basic=endpoint.takes_basic
-            )
-            requested_at = self._now()
-            answer = await send(
-                transport,
-                "POST",
-                endpoint.url,
-                self._seconds(ends),
-                headers=headers,
-                form=self._form | form,
-            )
-        token, lifetime = token_in(answer, endpoint.url, self._advice)
-        return cached_token(token, lifetime, requested_at, self._random(), self.subject_ends)
+        async with self.transport() as transport:
+            endpoint = await self._find(transport, ends)
+            basic = endpoint.takes_basic
+            headers, form = self.credential.present(value, self.client_id, basic=basic)
+            requested_at = self.clock()
+            left, form = self._seconds(ends), self.form | form
+            answer = await send(transport, "POST", endpoint.url, left, headers=headers, form=form)
+        token, lifetime = token_in(answer, endpoint.url, self.advice)
+        return cached_token(token, lifetime, requested_at, self.random(), self.subject_ends)
 
-    async def _discover(
-        self, transport: httpx.AsyncBaseTransport, ends: float
-    ) -> DiscoveredEndpoint:
-        found = self._endpoint.found
-        if found is not None and self._now() < found[1] + READ_AGAIN_AFTER:
+    async def _find(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
+        found = self.endpoint.found
+        if found is not None and self.clock() < found[1] + READ_AGAIN_AFTER:
             return found[0]
-        url = metadata_url(self._issuer)
+        url = metadata_url(self.issuer)
         answer = await send(transport, "GET", url, self._seconds(ends))
         if answer.status != httpx.codes.OK or answer.document is None:
             raise _unusable(answer, url)
-        endpoint = token_endpoint(self._issuer, answer.document)
-        self._endpoint.found = endpoint, self._now()
+        endpoint = token_endpoint(self.issuer, answer.document)
+        self.endpoint.found = endpoint, self.clock()
         return endpoint
 
     def _seconds(self, ends: float) -> float:
-        return max(0.1, min(ATTEMPT_SECONDS, ends - self._now()))
+        return max(0.1, min(ATTEMPT_SECONDS, ends - self.clock()))
 
 
 def _complete(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
@@ -154,7 +203,7 @@ def _complete(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
 
 
 def token_in(
-    answer: IssuerAnswer, url: str, advice: Mapping[str, str] = _NO_ADVICE
+    answer: IssuerAnswer, url: str, advice: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, float]:
     """The token and its lifetime in seconds (RFC 6749 §5.1), or a `TokenError`."""
     document = answer.document
@@ -178,7 +227,6 @@ def _lifetime(seconds: object, url: str) -> float:
 
 
 def _refusal(answer: IssuerAnswer, advice: Mapping[str, str]) -> TokenError | None:
-    """The issuer's own error, unless it passes by itself."""
     document = answer.document or {}
     error = _text(document.get("error"))
     is_passing = answer.status in {408, 425, 429} or error in _PASSING

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import Fetched
-from issuer.agentos.metadata import metadata_urls
+from issuer.agentos.fetching import Fetched, metadata_urls
 from issuer.agentos.rules import known_name
 from issuer.federation.fetching import FetchBudget, Fetcher, FetchRefused
 from issuer.federation.public_keys import ALGORITHMS

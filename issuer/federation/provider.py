@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
 
-from issuer.agentos.metadata import metadata_urls
+from issuer.agentos.fetching import metadata_urls
 from issuer.federation import github
 from issuer.federation.fetching import (
     FetchBudget,

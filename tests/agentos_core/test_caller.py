@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.agentos import InvalidConfiguration, NoSubjectToken, Verifier, caller
-from issuer.agentos.bound_validator import BoundValidator
+from issuer.agentos.agno_hook import BoundValidator
 from issuer.agentos.key_fetching import KeyFetching, TokenPlaces
 from tests.agentos_core.conftest import Following
 

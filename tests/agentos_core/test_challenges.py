@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from issuer.agentos import Verifier
-from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.key_fetching import TokenPlaces
-from issuer.agentos.protected_resource import WELL_KNOWN, ProtectedResources
+from issuer.agentos.protected_resource import WELL_KNOWN, Challenges, ProtectedResources
 from tests.rows import rows
 
 URL = "https://os.example"

@@ -9,11 +9,10 @@ from typing import Any
 import jwt
 import pytest
 
-from issuer.agentos.background import background
 from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
+from issuer.agentos.fetching import Source
 from issuer.agentos.issuer_token_verifier import TrustedIssuer
-from issuer.agentos.key_set_client import KeySetClient
-from issuer.agentos.metadata import Source
+from issuer.agentos.key_set_client import KeySetClient, background
 from issuer.agentos.rules import TokenRules, read_unverified
 from tests.agentos_core.conftest import Clocks, Following, eventually
 from tests.agentos_core.hostile_server import (

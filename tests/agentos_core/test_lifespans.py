@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from issuer.agentos.lifespans import start_with
+from issuer.agentos.agno_app import start_with
 
 
 def agent_os(events: list[str], name: str = "inner") -> FastAPI:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.metadata import Source, metadata_urls
+from issuer.agentos.fetching import Source, metadata_urls
 from tests.agentos_core.conftest import Clocks
 from tests.agentos_core.hostile_server import (
     KEYS,

@@ -7,8 +7,8 @@ from importlib.metadata import version
 import pytest
 
 from issuer import __version__
-from issuer.agentos.poll_report import REPORT_EVERY, PollReport
-from issuer.verifiers.report import VerifierReport, read_report
+from issuer.agentos.revocation_feed import REPORT_EVERY, PollReport
+from issuer.verifiers.known_verifier import VerifierReport, read_report
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import FEED, KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set

@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import MAX_ENTRIES, RevokedEntries, read_revocations
+from issuer.agentos.revocations import (
+    MAX_CLOCK_SKEW,
+    MAX_ENTRIES,
+    RevokedEntries,
+    read_feed,
+    read_revocations,
+)
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, read_feed
 from tests.agentos_core.keys import key, key_set
 from tests.rows import rows
 

@@ -7,10 +7,10 @@ from typing import Any
 import jwt
 import pytest
 
-from issuer.agentos.bound_validator import BoundValidator
+from issuer.agentos.agno_hook import BoundValidator
+from issuer.agentos.argument_checks import ScopesClaim, scopes_claim_at
 from issuer.agentos.fastapi import scopes_of
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.scopes_claim import ScopesClaim, scopes_claim_at
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
 from tests.agentos_core.keys import key, key_set

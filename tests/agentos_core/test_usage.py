@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from issuer.agentos import InvalidConfiguration, Verifier
-from issuer.agentos.background import background
+from issuer.agentos.key_set_client import background
 from issuer.agentos.usage import (
     MOST_COUNTS,
     MOST_IDS_OF_SUBJECT,

@@ -18,10 +18,9 @@ from issuer.client import (
     PrivateKey,
     TokenClient,
     agno,
-    http_request,
+    credentials,
     lifecycle,
     on_behalf_of,
-    private_keys,
     token_request,
 )
 from issuer.client.token_client import LONGEST_WAIT
@@ -156,8 +155,8 @@ def test_the_reference_names_the_numbers_of_the_code():
         f"for {lifecycle.LONGEST_RETRY_AFTER / 60:.0f} minutes",
         f"up to {lifecycle.LONGEST_PAUSE:.0f} seconds later",
         f"waits up to {agno.SECONDS_IN_EVENT_LOOP:.0f} seconds",
-        f"up to {http_request.MAX_BYTES // 1024} KiB",
-        f"at most {private_keys.LARGEST // 1024} KiB",
+        f"up to {token_request.MAX_BYTES // 1024} KiB",
+        f"at most {credentials.LARGEST // 1024} KiB",
         f"The {on_behalf_of.MOST_SUBJECT_TOKENS:,} that were used last",
     ]
     assert [each for each in said if each not in REFERENCE] == []

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from issuer.client import TokenClient, TokenRefused, TokenUnavailable
-from issuer.client.http_request import MAX_BYTES
-from issuer.client.token_request import ALL_SECONDS, ATTEMPTS
+from issuer.client.token_request import ALL_SECONDS, ATTEMPTS, MAX_BYTES
 from tests.client.conftest import MovedClock, ScriptedIssuer, answer, refusal
 from tests.rows import rows
 

@@ -6,9 +6,8 @@ import jwt
 import pytest
 
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import RevokedEntries
+from issuer.agentos.revocations import RevokedEntries, read_feed
 from issuer.agentos.rules import TokenRules, read_unverified
-from issuer.agentos.signed_feed import read_feed
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver
 from tests.manifest.declaring import declare

@@ -7,9 +7,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from issuer.agentos.errors import InvalidConfiguration, NotFetched
+from issuer.agentos.files import KeyFile, KeySetSource, usable_keys
 from issuer.agentos.key_set import Keys
 from issuer.agentos.key_set_client import Held, KeySetClient
-from issuer.agentos.pulling import KeyFile, KeySetSource, usable_keys
 from issuer.cli import output
 from issuer.cli.command import argument, flag, new_app, option, wants_json
 from issuer.cli.keys.hooks import ChangeCommand, pauses_between_tries, words_of

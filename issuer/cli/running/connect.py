@@ -12,8 +12,7 @@ import httpx
 import typer
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import fetch, new_client
-from issuer.agentos.metadata import metadata_urls
+from issuer.agentos.fetching import fetch, metadata_urls, new_client
 from issuer.cli import output
 from issuer.cli.command import argument, new_app, option, wants_json
 from issuer.fields.text import escape
