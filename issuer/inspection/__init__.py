@@ -3,8 +3,15 @@
 Its requests only read. Importing the package does not import httpx: `inspector` does.
 """
 
-from issuer.inspection.components import Component, Components, not_found
-from issuer.inspection.report import Exposure, FoundComponents, InspectionReport, Severity
+from issuer.inspection.components import (
+    Component,
+    Components,
+    Exposure,
+    FoundComponents,
+    InspectionReport,
+    Severity,
+    not_found,
+)
 
 __all__ = [
     "Component",

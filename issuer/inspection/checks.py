@@ -119,7 +119,7 @@ def names_refused(observed: Observed) -> Iterator[str]:
 
 
 def no_verifier(observed: Observed) -> Iterator[str]:
-    if observed.accepts and not any(observed.verifiers):
+    if observed.accepts and not any(observed.request.verifiers):
         yield "It accepts tokens of this issuer, and no verifier reported in the last three minutes"
 
 
@@ -143,9 +143,9 @@ def any_origin(observed: Observed) -> Iterator[str]:
 
 
 def cleartext(observed: Observed) -> Iterator[str]:
-    parts = urlsplit(observed.url)
+    parts = urlsplit(observed.request.url)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        yield f"{observed.url} is not https"
+        yield f"{observed.request.url} is not https"
 
 
 def public_documentation(observed: Observed) -> Iterator[str]:
@@ -167,7 +167,7 @@ def other_issuer_named(observed: Observed) -> Iterator[str]:
     for each in observed.resource_documents():
         members = observed.answers[each].members if each in observed.answers else {}
         named = members.get("authorization_servers")
-        if members and not (isinstance(named, list) and observed.issuer in named):
+        if members and not (isinstance(named, list) and observed.request.issuer in named):
             yield f"{observed.says(each)}, and authorization_servers lacks this issuer"
 
 

@@ -1,24 +1,28 @@
 """Inspections: what one needs before its first request, and its result."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from issuer.audiences import Audience, AudienceFields, Audiences
+from issuer.audiences.store import AudienceStore
 from issuer.directory import AudienceRecord
 from issuer.errors import NotAllowed, NotFound
-from issuer.inspection.components import Components
-from issuer.inspection.report import InspectionReport
-from issuer.inspection.roles import scopes_not_found
+from issuer.inspection.components import Components, InspectionReport, component_of, not_found
 from issuer.inspection.store import InspectionStore
 from issuer.inspection.tokens import InspectionTokens
 from issuer.keys import Keyring
 from issuer.resources import Transaction
 from issuer.resources.collection import WithinTransaction
 from issuer.roles import RoleFields
+from issuer.roles.store import AssignmentStore
 from issuer.tokens import TokenIssuer
 from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
 from issuer.vocabulary import INSPECTOR
+
+MOST_AUDIENCES = 100
+_MOST_PLACES = 5_000
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,32 @@ class Inspections(WithinTransaction):
         return self._store.newest_components(limit)
 
     def scopes_not_found(self, roles: Iterable[RoleFields]) -> dict[str, list[str]]:
-        """The scopes of these roles for what is no longer there, by the name of the role."""
-        scopes = {each.name: each.scopes for each in roles}
-        return scopes_not_found(self._session, self._clock, scopes, self._audiences.own_id)
+        """By role, its scopes for what no AgentOS has where it is assigned.
+
+        A role that is assigned everywhere, or nowhere, may be meant for every AgentOS. Where one of
+        them was not inspected, or there are more than `MOST_AUDIENCES`, nothing is said. Roles
+        without such scopes are left out. At most five queries.
+        """
+        if not (naming := _scopes_naming(roles)):
+            return {}
+        store, own = AssignmentStore(self._session, self._clock), self._audiences.own_id
+        places = store.audiences_of_roles(naming, _MOST_PLACES)
+        if len(places) >= _MOST_PLACES:
+            return {}
+        every = AudienceStore(self._session).ids_besides(own, MOST_AUDIENCES + 1)
+        placed = defaultdict[str, set[str | None]](set)
+        for role, audience in places:
+            placed[role].add(audience)
+        audiences = filter(None, set().union(*placed.values()))
+        inspected = self._store.components_at({*every, *audiences})
+        found = {}
+        for name, scopes in naming.items():
+            where = placed[name] - {own}
+            at = every if None in where or not where else sorted(filter(None, where))
+            components = map(inspected.get, at)
+            if len(at) <= MOST_AUDIENCES and (gone := not_found(scopes, [*components])):
+                found[name] = gone
+        return found
 
     def begin(self, audience_id: str, url: str | None = None) -> InspectionRequest:
         """Tokens for the AgentOS at `url`, by default that of the audience, and their audit events.
@@ -116,3 +143,9 @@ class Inspections(WithinTransaction):
             url=report.url,
             findings=sorted({each.rule for each in report.findings}),
         )
+
+
+def _scopes_naming(roles: Iterable[RoleFields]) -> dict[str, list[str]]:
+    """By role, its scopes that name a component, if there are any."""
+    found = {each.name: [*filter(component_of, each.scopes)] for each in roles}
+    return {name: scopes for name, scopes in found.items() if scopes}

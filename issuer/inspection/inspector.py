@@ -1,7 +1,6 @@
 """Carries out inspections. Imports httpx."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Protocol
 from issuer import __version__
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
+from issuer.inspection.components import InspectionReport
 from issuer.inspection.inspections import InspectionRequest, Inspections
 from issuer.inspection.observed import (
     CONFIG,
@@ -21,8 +21,13 @@ from issuer.inspection.observed import (
     Observed,
     probes_of,
 )
-from issuer.inspection.probing import FOREIGN_ORIGIN, TOTAL_SECONDS, NotInspected, Prober
-from issuer.inspection.report import InspectionReport
+from issuer.inspection.probing import (
+    FOREIGN_ORIGIN,
+    TOTAL_SECONDS,
+    NotInspected,
+    Prober,
+    members_in,
+)
 from issuer.inspection.rules import exposures_in
 from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, Metrics
 
@@ -95,18 +100,11 @@ async def _observe(request: InspectionRequest) -> Observed:
     prober = Prober(request.url, user_agent, request.tokens.texts)
     async with asyncio.timeout(TOTAL_SECONDS), prober:
         # First: agno may learn only from a request that its WebSocket requires tokens.
-        first_message = _members(await prober.first_message(SOCKET))
+        first_message = members_in(await prober.first_message(SOCKET) or "")
         await prober.read(INFO, Origin=FOREIGN_ORIGIN)
         await prober.read(CONFIG)
         await prober.send(WITHOUT)
-        observed = Observed(
-            request.issuer,
-            request.audience,
-            request.url,
-            prober.answers,
-            request.verifiers,
-            first_message,
-        )
+        observed = Observed(request, prober.answers, first_message)
         _require_agent_os(observed)
         for document in (SERVICE_ACCOUNTS, *observed.resource_documents()):
             await prober.send(document, reads=True)
@@ -122,14 +120,5 @@ def _require_agent_os(observed: Observed) -> None:
     """`NotInspected` unless the answers are such as an AgentOS gives."""
     answer = observed.answers[CONFIG]
     if WITHOUT not in observed.answers or not (answer.is_refused or observed.config):
-        raise NotInspected(
-            f"There is no AgentOS at {observed.url}: GET {CONFIG.path} answers {answer.status}."
-        )
-
-
-def _members(text: str | None) -> dict[str, object]:
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        url, status = observed.request.url, answer.status
+        raise NotInspected(f"There is no AgentOS at {url}: GET {CONFIG.path} answers {status}.")

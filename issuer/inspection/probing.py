@@ -76,13 +76,16 @@ class ProbeAnswer:
     @property
     def members(self) -> dict[str, Any]:
         """The JSON object in the body of a 200; empty for anything else."""
-        if self.status != httpx.codes.OK:
-            return {}
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return members_in(self.body) if self.status == httpx.codes.OK else {}
+
+
+def members_in(text: str | bytes) -> dict[str, Any]:
+    """The JSON object that this is; empty for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class Prober:

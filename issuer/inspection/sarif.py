@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from issuer import __version__
-from issuer.inspection.report import Exposure, InspectionReport, Severity
+from issuer.inspection.components import Exposure, InspectionReport, Severity
 from issuer.inspection.rules import RULES
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

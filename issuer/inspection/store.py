@@ -8,8 +8,7 @@ from sqlalchemy import select
 from issuer.database.store import Statements, in_parts
 from issuer.database.tables import AudienceRow, InspectionRow
 from issuer.fields.text import escape
-from issuer.inspection.components import FAMILIES, Component, Components
-from issuer.inspection.report import InspectionReport
+from issuer.inspection.components import FAMILIES, Component, Components, InspectionReport
 
 _MAX_NAME = 100
 
@@ -22,15 +21,9 @@ class InspectionStore(Statements):
         row = self.session.get(InspectionRow, audience_id)
         if row is None:
             return None
-        return InspectionReport.model_validate(
-            {
-                "audience": row.audience_id,
-                "url": row.url,
-                "inspected_at": row.inspected_at,
-                "components": row.components,
-                "findings": row.findings,
-            }
-        )
+        names = ("url", "inspected_at", "components", "findings")
+        members = {"audience": row.audience_id, **{name: getattr(row, name) for name in names}}
+        return InspectionReport.model_validate(members)
 
     def replace(self, report: InspectionReport) -> None:
         """Store it in place of the one before, while nobody else does, or deletes the audience."""

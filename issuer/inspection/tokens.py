@@ -88,12 +88,6 @@ def _hs256(audience_id: str, now: datetime, secret: str) -> str:
     """A JWT without scopes, as everybody who knows the secret can make it."""
     import jwt  # noqa: PLC0415 - a server that inspects nothing needs none
 
-    issued_at = int(now.timestamp())
-    claims = {
-        "sub": INSPECTOR,
-        "aud": audience_id,
-        "iat": issued_at,
-        "exp": issued_at + int(SHORTEST_TOKEN.total_seconds()),
-        "scopes": [],
-    }
+    starts, ends = int(now.timestamp()), int((now + SHORTEST_TOKEN).timestamp())
+    claims = {"sub": INSPECTOR, "aud": audience_id, "iat": starts, "exp": ends, "scopes": []}
     return jwt.encode(claims, secret, "HS256")
