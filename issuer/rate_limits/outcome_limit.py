@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from issuer.clock import Clock
-from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits.request_limits import Rate, WindowCounts
+from issuer.errors import Unavailable
+from issuer.rate_limits.request_limits import RateLimit
 from issuer.rate_limits.shared import Entry, SharedCounts
-from issuer.telemetry.metrics import NO_METRICS, WRONG_CREDENTIALS, Metrics
+from issuer.telemetry.metrics import WRONG_CREDENTIALS
 
 MAX_WAITING = 256
 # Between attempts, while other processes check credentials of the same key.
@@ -19,23 +18,16 @@ T = TypeVar("T")
 
 
 @dataclass(eq=False)
-class OutcomeLimit:
+class OutcomeLimit(RateLimit):
     """At most `rate` checks of a key whose outcome counts. For the event loop only.
 
     For each key, no more checks run at a time than may still count; with `shared`, in all
     processes together. Others wait for the results: parallel checks gain nothing over sequential
     ones, and none is refused because of others that do not count.
-
-    `what` is counted, as errors name it; `limit` is its name in the metrics.
     """
 
-    rate: Rate
-    clock: Clock
-    shared: SharedCounts | None = None
-    metrics: Metrics = NO_METRICS
     what: str = "wrong credentials from the address"
     limit: str = WRONG_CREDENTIALS
-    _here: WindowCounts = field(default_factory=WindowCounts, init=False)
     _checking: dict[str, "_Checking"] = field(default_factory=dict, init=False)
     _waiting: int = field(default=0, init=False)
 
@@ -54,7 +46,7 @@ class OutcomeLimit:
             try:
                 result = await check()
                 if is_counted := counts(result):
-                    self._here.add(key, self._window())  # before the place is free
+                    self._here.add(key, self.window())  # before the place is free
                 return result
             finally:
                 if self.shared and window is not None:
@@ -68,9 +60,9 @@ class OutcomeLimit:
 
     async def _enter(self, key: str) -> "_Checking":
         while True:
-            counted = self._here.of(key, self._window())
+            counted = self._here.of(key, self.window())
             if counted >= self.rate.most:
-                raise self._too_many()
+                raise self.too_many()
             checking = self._checking.setdefault(key, _Checking())
             if counted + checking.number < self.rate.most:
                 checking.number += 1
@@ -89,24 +81,16 @@ class OutcomeLimit:
     async def _enter_shared(self, shared: SharedCounts, key: str) -> int | None:
         """The window in which Redis counts it; None while Redis is unavailable."""
         for pause in _PAUSES:
-            window = self._window()
+            window = self.window()
             match await shared.enter(key, window, self.rate.most):
                 case Entry.ENTERED:
                     return window
                 case Entry.UNAVAILABLE:
                     return None
                 case Entry.TOO_MANY:
-                    raise self._too_many()
+                    raise self.too_many()
             await self.clock.sleep(pause)
         raise Unavailable("Other processes are checking too many requests of one address or user.")
-
-    def _window(self) -> int:
-        return self.rate.window(self.clock)
-
-    def _too_many(self) -> TooManyRequests:
-        self.metrics.rate_limited(self.limit)
-        left = self.rate.seconds_left(self.clock)
-        return TooManyRequests(f"too many {self.what}", left)
 
 
 @dataclass(slots=True)

@@ -123,35 +123,39 @@ IN_ALL = Rate(100, 60)
 
 
 @dataclass(eq=False)
-class RequestLimit:
-    """At most `rate` requests of each caller. For the event loop only.
-
-    `what` is counted, as errors name it; `limit` is its name in the metrics.
-    """
+class RateLimit:
+    """`what` is counted, as errors name it; `limit` is its name in the metrics."""
 
     rate: Rate
     clock: Clock
     shared: SharedCounts | None = None
+    metrics: Metrics = NO_METRICS
     what: str = "requests of the client"
     limit: str = TOKEN_REQUESTS
-    metrics: Metrics = NO_METRICS
     _here: WindowCounts = field(default_factory=WindowCounts, init=False)
+
+    def window(self) -> int:
+        return self.rate.window(self.clock)
+
+    def too_many(self) -> TooManyRequests:
+        """The error beyond the limit."""
+        self.metrics.rate_limited(self.limit)
+        return TooManyRequests(f"too many {self.what}", self.rate.seconds_left(self.clock))
+
+
+class RequestLimit(RateLimit):
+    """At most `rate` requests of each caller. For the event loop only."""
 
     async def count(self, caller: str) -> None:
         """Count a request; `TooManyRequests` beyond the limit.
 
         Of a client only once it is authenticated: else anybody could use up its requests.
         """
-        window = self.rate.window(self.clock)
+        window = self.window()
         if self._here.add(caller, window) > self.rate.most:
-            raise self._too_many()
+            raise self.too_many()
         if self.shared and await self.shared.add(caller, window) > self.rate.most:
-            raise self._too_many()
-
-    def _too_many(self) -> TooManyRequests:
-        self.metrics.rate_limited(self.limit)
-        left = self.rate.seconds_left(self.clock)
-        return TooManyRequests(f"too many {self.what}", left)
+            raise self.too_many()
 
 
 class PublicLimit:
@@ -168,9 +172,8 @@ class PublicLimit:
     ) -> None:
         """`shared` counts for a minute; `what` and `limit` as for `RequestLimit`."""
         of_network, of_all = f"{what} of the address", f"{what} of all addresses"
-        counted = (limit, metrics)
-        self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network, *counted)
-        self._of_all = RequestLimit(IN_ALL, clock, shared, of_all, *counted)
+        self._of_network = RequestLimit(PER_NETWORK, clock, shared, metrics, of_network, limit)
+        self._of_all = RequestLimit(IN_ALL, clock, shared, metrics, of_all, limit)
 
     async def count(self, network: str) -> None:
         """Count a request; `TooManyRequests` beyond either limit."""
