@@ -1,7 +1,6 @@
 """What a server measures. Labels have few, fixed values: none comes from a caller."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from issuer.vocabulary import AuthorizationErrorCode, ErrorCode, GrantType
@@ -64,31 +63,28 @@ _INTERFACES = {
 }
 
 
-@dataclass(frozen=True)
 class Instrument:
-    """A counter or, with `buckets` in seconds, a histogram.
+    """A counter or, with `buckets` in seconds, a histogram. Each label has its values.
 
-    With a series that starts at 0, the first event is an increase: so `series` has what the labels
-    may be, if that is known. Any other label counts as `otherwise`.
+    With a series that starts at 0, the first event is an increase: so `series` has all values of
+    the labels, and `more`, if they are known. An unknown `error` counts as `server_error`.
     """
 
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    series: Sequence[tuple[str, ...]] = ()
-    buckets: Sequence[float] = ()
-    otherwise: tuple[str, ...] = ()
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        buckets: Sequence[float] = (),
+        more: Iterable[tuple[str, ...]] = (),
+        **labels: Iterable[str],
+    ) -> None:
+        self.name, self.text, self.labels = name, text, tuple(labels)
+        self.buckets, self.otherwise = buckets, (ErrorCode.SERVER_ERROR,)
+        values = ([str(each) for each in of_label] for of_label in labels.values())
+        self.series = [*product(*values), *more] if labels else []
 
     def __call__(self, *labels: str, amount: float = 1) -> None:
         """Add `amount` to the series of these labels: here, to nothing."""
-
-
-def _each(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    return [(str(label),) for label in labels]
-
-
-def _refusals(name: str, text: str, errors: Iterable[str]) -> Instrument:
-    return Instrument(name, text, ("error",), _each(errors), otherwise=(ErrorCode.SERVER_ERROR,))
 
 
 class Metrics:
@@ -99,109 +95,108 @@ class Metrics:
 
     is_stored = False
 
-    token_issued = Instrument(
-        "issuer_tokens_issued", "Access tokens issued.", ("grant_type",), _each(GrantType)
-    )
-    token_refused = _refusals(
+    token_issued = Instrument("issuer_tokens_issued", "Access tokens issued.", grant_type=GrantType)
+    token_refused = Instrument(
         "issuer_token_requests_refused",
         "Token requests refused, by the error in the answer.",
-        [*ErrorCode, TOO_MANY_REQUESTS],
+        error=[*ErrorCode, TOO_MANY_REQUESTS],
     )
     token_request_took = Instrument(
         "issuer_token_request_duration_seconds",
         "Time to answer a token request, without the delay after wrong credentials.",
-        buckets=_OF_TOKENS,
+        _OF_TOKENS,
     )
     rate_limited = Instrument(
-        "issuer_rate_limited", "Requests refused by a rate limit.", ("limit",), _each(LIMITS)
+        "issuer_rate_limited", "Requests refused by a rate limit.", limit=LIMITS
     )
     sign_in_checked = Instrument(
         "issuer_sign_in_checks",
         "Passwords, passkeys, codes and answers of trusted issuers checked by the sign-in pages.",
-        ("method", "outcome"),
-        [*product(METHODS, OUTCOMES), (PROVIDER, UNAVAILABLE)],
+        more=[(PROVIDER, UNAVAILABLE)],
+        method=METHODS,
+        outcome=OUTCOMES,
     )
     sign_in_locked = Instrument(
         "issuer_sign_in_locks",
         "Locks after too many wrong passwords, by what is locked.",
-        ("of",),
-        _each(_LOCKED),
+        of=_LOCKED,
     )
     mailed = Instrument(
         "issuer_mails",
         "Messages by what they are about, and what became of them.",
-        ("kind", "outcome"),
-        [*product(MAILS, _OF_MAIL)],
+        kind=MAILS,
+        outcome=_OF_MAIL,
     )
     inspected = Instrument(
         "issuer_inspections",
         "Inspections of AgentOS by the most severe finding.",
-        ("outcome",),
-        _each(INSPECTED),
+        outcome=INSPECTED,
     )
     code_issued = Instrument("issuer_authorization_codes_issued", "Authorization codes issued.")
-    authorization_refused = _refusals(
+    authorization_refused = Instrument(
         "issuer_authorization_requests_refused",
         "Authorization requests refused, by the error.",
-        _AT_AUTHORIZE,
+        error=_AT_AUTHORIZE,
     )
     client_registered = Instrument(
         "issuer_clients_registered", "Clients that have registered themselves."
     )
-    registration_refused = _refusals(
+    registration_refused = Instrument(
         "issuer_client_registrations_refused",
         "Client registrations refused, by the error in the answer.",
-        _AT_REGISTRATION,
+        error=_AT_REGISTRATION,
     )
     key_set_fetched = Instrument(
         "issuer_key_set_fetches",
         "Fetches of the key sets of other servers.",
-        ("of", "outcome"),
-        [*product(KEY_SETS, ("succeeded", "failed"))],
+        of=KEY_SETS,
+        outcome=("succeeded", "failed"),
     )
     transaction_took = Instrument(
         "issuer_database_transaction_duration_seconds",
         "Time of a transaction, with all that it waited for.",
-        ("kind",),
-        _each(TRANSACTIONS),
         _OF_TRANSACTIONS,
+        kind=TRANSACTIONS,
     )
     transaction_failed = Instrument(
         "issuer_database_failures",
         "Transactions that failed since the database could not be used.",
-        ("kind",),
-        _each(TRANSACTIONS),
+        kind=TRANSACTIONS,
     )
     connection_took = Instrument(
         "issuer_database_connection_wait_seconds",
         "Time to get a connection from the pool, or to open one.",
-        buckets=_OF_WAITS,
+        _OF_WAITS,
     )
     audit_waited = Instrument(
         "issuer_audit_wait_seconds",
         "Time that the first event of a commit has waited until it was durable.",
-        buckets=_OF_TRANSACTIONS,
+        _OF_TRANSACTIONS,
     )
     audit_committed = Instrument("issuer_audit_events", "Events of requests that became durable.")
     pool_waited = Instrument(
         "issuer_worker_pool_wait_seconds",
         "Time until a thread of the pool took up a task.",
-        ("pool",),
-        buckets=_OF_WAITS,
+        _OF_WAITS,
+        pool=(),
     )
     pool_refused = Instrument(
-        "issuer_worker_pool_refusals", "Tasks refused since the pool was full.", ("pool",)
+        "issuer_worker_pool_refusals", "Tasks refused since the pool was full.", pool=()
     )
     http_requests = Instrument(
         "issuer_http_requests",
         "Requests answered, without token requests.",
-        ("interface", "method", "route", "status"),
+        interface=(),
+        method=(),
+        route=(),
+        status=(),
     )
     http_request_took = Instrument(
         "issuer_http_request_duration_seconds",
         "Time to answer a request, without token requests.",
-        ("interface", "method"),
-        buckets=_OF_REQUESTS,
+        _OF_REQUESTS,
+        interface=(),
+        method=(),
     )
 
     def authorization_answered(self, error: str) -> None:
