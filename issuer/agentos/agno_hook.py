@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from importlib.metadata import version
 from itertools import chain, count
@@ -130,6 +131,7 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
     return False
 
 
+@dataclass(eq=False, repr=False)
 class BoundValidator:
     """Replaces `JWTValidator.validate_token`.
 
@@ -138,38 +140,37 @@ class BoundValidator:
     agno's own code if static keys are configured. `before()` is called first, each time.
     """
 
-    def __init__(
-        self, issuers: Mapping[str, TrustedIssuer], validator: Any, before: Callable[[], None]
-    ) -> None:
-        self._before = before
-        self._issuers = issuers
-        self._validator = validator
-        self._stock: Callable[[str, Any], dict[str, Any]] = validator.validate_token
+    issuers: Mapping[str, TrustedIssuer]
+    validator: Any
+    before: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self._stock: Callable[[str, Any], dict[str, Any]] = self.validator.validate_token
 
     def __call__(self, token: str, expected_audience: Audience = None) -> dict[str, Any]:
         """The claims of a valid token, else `jwt.InvalidTokenError`. Never blocks."""
-        self._before()
+        self.before()
         claims = self._verify(token, expected_audience)
         caller.accept(token, claims)
         return claims
 
     def _verify(self, token: str, expected_audience: Audience) -> dict[str, Any]:
-        for issuer in self._issuers.values():
+        for issuer in self.issuers.values():
             if (claims := issuer.recall(token)) is not None:
                 return self._as_agno_expects(claims, issuer, expected_audience)
         try:
             named = read_unverified(token).issuer
         except jwt.InvalidTokenError:
-            if not self._validator.verification_keys:
+            if not self.validator.verification_keys:
                 raise
             named = None  # agno raises the error
-        if named is not None and named in self._issuers:
-            issuer = self._issuers[named]
+        if named is not None and named in self.issuers:
+            issuer = self.issuers[named]
             return self._as_agno_expects(issuer.claims(token), issuer, expected_audience)
-        if not self._validator.verification_keys:
-            raise other_issuer(named, *self._issuers)
+        if not self.validator.verification_keys:
+            raise other_issuer(named, *self.issuers)
         claims = self._stock(token, expected_audience)
-        if claims.get("iss") in self._issuers:
+        if claims.get("iss") in self.issuers:
             raise jwt.InvalidIssuerError("The token's key is not one of its issuer.")
         return claims
 
@@ -181,11 +182,11 @@ class BoundValidator:
         named = set(audience if isinstance(audience, list) else [audience])
         if expected and named.isdisjoint([expected] if isinstance(expected, str) else expected):
             raise jwt.InvalidAudienceError("The token is for another audience.")
-        pinned = getattr(self._validator, "issuer", None)
+        pinned = getattr(self.validator, "issuer", None)
         if pinned and claims["iss"] != pinned:
             raise other_issuer(claims["iss"], pinned)
         if issuer.scopes_claim:
-            claims[self._validator.scopes_claim] = claims["scopes"]
+            claims[self.validator.scopes_claim] = claims["scopes"]
         return claims
 
 

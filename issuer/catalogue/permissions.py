@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from issuer.languages import N_, _
 from issuer.scopes import AGENT_OS_ADMIN, OLD_NAMES
@@ -86,7 +87,9 @@ _WARNINGS = {
     "schedules:write": N_("What is scheduled also runs while you are away."),
     "service_accounts:write": N_("Such a token may be valid for longer than this permission."),
 }
-_NO_NAMES: Mapping[tuple[str, str], str] = {}
+Names: TypeAlias = Mapping[tuple[str, str], str]
+
+_NO_NAMES: Names = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,7 @@ class PermissionGroup:
     permissions: tuple[Permission, ...]
 
 
-def in_words(
-    scopes: Iterable[str], names: Mapping[tuple[str, str], str] = _NO_NAMES
-) -> tuple[PermissionGroup, ...]:
+def in_words(scopes: Iterable[str], names: Names = _NO_NAMES) -> tuple[PermissionGroup, ...]:
     """The permissions that `scopes` give, by what they are about; unknown ones are in "Other".
 
     `names` are those of agents, teams and workflows, by resource and id.
@@ -162,9 +163,7 @@ def _of_data(resource: str, targets: Mapping[str, set[str]]) -> list[Permission]
     return lines
 
 
-def _of_ids(
-    resource: str, targets: Mapping[str, set[str]], names: Mapping[tuple[str, str], str]
-) -> list[Permission]:
+def _of_ids(resource: str, targets: Mapping[str, set[str]], names: Names) -> list[Permission]:
     """ "Run and see all agents", "Run the agents a, b": one line for each set of actions."""
     everywhere = targets.get("*", set())
     ids_of: dict[tuple[str, ...], list[str]] = defaultdict(list)

@@ -20,7 +20,7 @@ from issuer.directory.change_watcher import POLL_INTERVAL as READ_COUNTERS_EVERY
 from issuer.keys.rotator import POLL_INTERVAL as CHECK_KEYS_EVERY
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
-from issuer.verifiers.reported import POLL_INTERVAL as WRITE_REPORTS_EVERY
+from issuer.verifiers.known_verifiers import POLL_INTERVAL as WRITE_REPORTS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _DELETE_RIGHTS_EVERY = timedelta(seconds=10)

@@ -15,7 +15,7 @@ from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
 from issuer.status.readiness import Readiness
 from issuer.telemetry.tracing import Telemetry
-from issuer.verifiers.reported import ReportedVerifiers
+from issuer.verifiers.known_verifiers import ReportedVerifiers
 
 if TYPE_CHECKING:
     from issuer.federation.key_source import KeySource

@@ -15,7 +15,7 @@ from issuer.keys import Keyring
 from issuer.oauth.messages import OAuthError, OAuthResponse, invalid_request
 from issuer.tokens.feed import FeedDocument
 from issuer.verifiers.known_verifier import REPORT_HEADER
-from issuer.verifiers.reported import ReportedVerifiers
+from issuer.verifiers.known_verifiers import ReportedVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
 FEED_PATH = "/.well-known/revocations"

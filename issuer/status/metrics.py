@@ -20,7 +20,7 @@ from issuer.status.readiness import RunningServer
 from issuer.telemetry.metrics import KEY_SETS
 from issuer.telemetry.prometheus import GaugeOfWorkers, PrometheusMetrics, Values
 from issuer.verifiers.known_verifier import next_keys_of
-from issuer.verifiers.reported import ReportedVerifiers
+from issuer.verifiers.known_verifiers import ReportedVerifiers
 
 
 def expose(server: RunningServer, metrics: PrometheusMetrics) -> None:

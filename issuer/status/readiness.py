@@ -18,7 +18,7 @@ from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, open_secret
 from issuer.keys.sealing import Sealer
 from issuer.revocations import RevocationView
 from issuer.settings import Settings
-from issuer.verifiers.reported import ReportedVerifiers
+from issuer.verifiers.known_verifiers import ReportedVerifiers
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.audit.push.pusher import Pusher

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from issuer.errors import DatabaseUnavailable
 from issuer.verifiers.known_verifier import LIVE_FOR, MOST_OF_NETWORK
-from issuer.verifiers.reported import ReportedVerifiers
+from issuer.verifiers.known_verifiers import ReportedVerifiers
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.interleaving import is_one_blocked, right_after

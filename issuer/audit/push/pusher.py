@@ -50,6 +50,7 @@ class PushState:
     oldest: int = 0
 
 
+@dataclass(eq=False)
 class Pusher:
     """Sends audit events to a destination, each at least once, one process at a time.
 
@@ -57,39 +58,38 @@ class Pusher:
     are sent again. A destination is first sent all events that are kept.
     """
 
-    def __init__(
-        self, database: Database, clock: Clock, random: Random, to: Destination, render: Render
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._random = random
-        self._render = render
-        self._reader = AuditReader(database)
+    database: Database
+    clock: Clock
+    random: Random
+    destination: Destination
+    render: Render
+
+    def __post_init__(self) -> None:
+        self._reader = AuditReader(self.database)
         self._most = MAX_EVENTS
-        self.destination = to
         self.state = PushState()
 
     def push(self) -> None:
         """Send what is new, for seconds at most; nothing while another process does."""
         progress = self.poll() or Progress()
-        now = self._clock()
+        now = self.clock()
         pause = progress.retry_at - now if progress.retry_at else timedelta(0)
         # A longer pause was noted before the clock was set back.
         if timedelta(0) < pause <= timedelta(seconds=_LONGEST_ASKED_FOR):
             return
-        with if_free(self._database, "audit-push") as is_free:
+        with if_free(self.database, "audit-push") as is_free:
             if is_free:
                 try:
                     self._push_all()
                 except _Overtaken:
                     log.info("audit_push_overtaken", destination=self.destination.name)
                 except BaseException:
-                    self._reader = AuditReader(self._database)  # it may be another server now
+                    self._reader = AuditReader(self.database)  # it may be another server now
                     raise
 
     def poll(self) -> Progress | None:
         """The progress, as any process has made it; None before the first attempt."""
-        with self._database.reading() as session:
+        with self.database.reading() as session:
             progress = progress_store.load(session, self.destination.key)
             self._observe(session, progress or Progress())
         return progress
@@ -98,14 +98,14 @@ class Pusher:
         progress = self.poll()
         if progress is None:
             progress = Progress()
-            with self._database.transaction() as session:
+            with self.database.transaction() as session:
                 progress_store.create(session, self.destination.key, progress)
         sent, oldest = progress.acknowledged.settled, self.state.oldest
         if 0 < sent < oldest - 1:  # retention waits for no destination
             name = self.destination.name
             log.warning("audit_push_missed", destination=name, after=sent, before=oldest)
-        ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
-        while self._clock.monotonic() < ends_at:
+        ends_at = self.clock.monotonic() + _SECONDS_OF_A_ROUND
+        while self.clock.monotonic() < ends_at:
             page = self._reader.page(progress.acknowledged, self._most)
             messages, end = self._next_batch(page, progress)
             if not messages:
@@ -119,7 +119,7 @@ class Pusher:
             except NotDelivered as error:
                 self._pause(progress, error)
                 return
-            arrived = {"acknowledged": end, "last_success_at": self._clock()}
+            arrived = {"acknowledged": end, "last_success_at": self.clock()}
             progress = self._save(progress, **arrived, failed=0, retry_at=None)
             self._most = min(self._most + _MORE_AFTER_A_SUCCESS, MAX_EVENTS)
 
@@ -129,7 +129,7 @@ class Pusher:
         size, end, were_again = 0, progress.acknowledged, False
         for event, bookmark in page.steps(end):
             is_again = progress.attempted.covers(event.chain, event.id)
-            text = json.dumps(self._render(event, is_again))
+            text = json.dumps(self.render(event, is_again))
             size += len(text)
             if messages and (is_again != were_again or size > MAX_BYTES):
                 break
@@ -143,7 +143,7 @@ class Pusher:
             self._most //= 2
         longest = min(2.0 ** min(progress.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE)
         least = min(error.retry_after, _LONGEST_ASKED_FOR)
-        seconds = max(longest * self._random.uniform(0.5, 1), least)
+        seconds = max(longest * self.random.uniform(0.5, 1), least)
         log.warning(
             "audit_push_failed",
             destination=self.destination.name,
@@ -156,14 +156,14 @@ class Pusher:
             progress,
             failures={**progress.failures, failure: progress.failures.get(failure, 0) + 1},
             failed=progress.failed + 1,
-            retry_at=self._clock() + timedelta(seconds=seconds),
+            retry_at=self.clock() + timedelta(seconds=seconds),
             last_failure=str(error),
         )
 
     def _save(self, before: Progress, **changes: Any) -> Progress:
         """`before` with these changes; `_Overtaken` if another process has changed it."""
         after = replace(before, **changes)
-        with self._database.transaction() as session:
+        with self.database.transaction() as session:
             if not progress_store.replace(session, self.destination.key, before, after):
                 raise _Overtaken
             self._observe(session, after)
