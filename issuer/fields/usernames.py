@@ -46,9 +46,7 @@ def normalized_username(text: str) -> str:
     if not _marks_follow_letters(caseless):
         raise ValueError("may hold combining marks only after a letter")
     letters = (each for each in caseless if unicodedata.category(each)[0] == "L")
-    # The first word of the Unicode name of a letter is its script.
-    alphabets = {re.split(r"[ -]", unicodedata.name(each))[0] for each in letters}
-    if len(alphabets - _EAST_ASIAN) > 1:
+    if len(set(map(_script_of, letters)) - _EAST_ASIAN) > 1:
         raise ValueError("may hold letters of one alphabet only: others may look the same")
     return username
 
@@ -84,3 +82,8 @@ def _marks_follow_letters(caseless: str) -> bool:
         elif not before.isalnum():
             return False
     return True
+
+
+def _script_of(letter: str) -> str:
+    """The first word of its Unicode name, such as LATIN."""
+    return re.split(r"[ -]", unicodedata.name(letter))[0]
