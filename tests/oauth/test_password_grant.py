@@ -2,6 +2,7 @@
 
 import pytest
 
+from issuer.users import passwords
 from issuer.users.passwords import Passwords
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import TokenDriver
@@ -114,7 +115,7 @@ def test_an_old_hash_is_renewed_at_sign_in(deployment: Deployment, token_endpoin
     assert token_endpoint.password(client, "alice").status == 200
     renewed = stored_hash(deployment, user_id)
     assert renewed != old
-    assert "m=19456,t=2,p=1" in renewed
+    assert f"m={passwords.OWASP.memory_cost}," in renewed
     assert token_endpoint.password(client, "alice").status == 200
     assert stored_hash(deployment, user_id) == renewed
 

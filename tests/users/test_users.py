@@ -9,6 +9,7 @@ import pytest
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
 from issuer.users.passwords import LIST, Passwords, SignIn
 from tests.builders import PASSWORD, Deployment
+from tests.hashes import hashing_as_in_production
 from tests.rows import rows
 
 
@@ -106,6 +107,11 @@ def test_the_list_of_common_passwords_is_normalized_and_sorted():
     assert listed == sorted(set(listed))
     assert all(normalize("NFC", each).casefold() == each for each in listed)
     assert min(map(len, listed)) == 12
+
+
+def test_the_lower_costs_are_those_that_owasp_names():
+    with hashing_as_in_production():
+        assert "$m=19456,t=2,p=1$" in Passwords("owasp").hash("correct horse battery")
 
 
 def test_a_hash_is_argon2id_and_never_the_same_twice():
