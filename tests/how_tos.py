@@ -223,6 +223,9 @@ CHANGES: dict[str, list[str]] = {
 
 # Pages of which no command runs at such an issuer, and why.
 NOT_RUN = {
+    "administer-from-anywhere.md": (
+        "On another machine than the server: tests/cli/test_elsewhere.py does its steps."
+    ),
     "accept-other-issuers.md": "Code for an AgentOS alone: tests/agentos/test_other_issuers.py.",
     "close-an-open-agentos.md": (
         "In the console: tests/journeys/console/test_from_open_to_exact.py does its steps."

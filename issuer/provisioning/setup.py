@@ -163,8 +163,9 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     """Ensure that there are two master keys, the new one first; the file they are in."""
     if settings.master_key is not None:
         if len(settings.master_key.get_secret_value().split()) < _OLD_AND_NEW:
-            problem = "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
-            raise ConfigurationError(problem)
+            raise ConfigurationError(
+                "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
+            )
         return None
     path = master_key_path(settings).resolve()  # keep a symbolic link
     if len(words := _words(path)) < _OLD_AND_NEW:

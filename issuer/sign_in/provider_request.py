@@ -128,5 +128,7 @@ class ProviderSecrets:
         try:
             return self._sealer.open(box, f"client secret at {issuer_id}").decode()
         except ConfigurationError:
-            problem = f"The client secret of the trusted issuer {issuer_id} cannot be opened"
-            raise ConfigurationError(f"{problem}: set it again.") from None
+            raise ConfigurationError(
+                f"The client secret of the trusted issuer {issuer_id} cannot be opened:"
+                " set it again."
+            ) from None
