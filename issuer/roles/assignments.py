@@ -171,8 +171,8 @@ class Assignments(AssignmentStore):
     def unassign(self, principal_id: str, assignment: Assignment, reason: str = "") -> None:
         """`NotFound` if the principal does not have the role at exactly this audience.
 
-        If the principal is a group, the access tokens of its members are revoked. `reason` is for
-        the audit log.
+        If the principal is a group, the access tokens of its members are revoked. Those of a user
+        or a client are not: the next one lacks the role. `reason` is for the audit log.
         """
         row = self._find(principal_id, assignment)
         if row is None or has_ended(row.expires_at, self._clock()):
