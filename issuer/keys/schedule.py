@@ -120,9 +120,10 @@ def next_key(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -
 
 
 def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
-    """When the key's successor takes over; None while it has none."""
+    """When the key's successor takes over; None while it has none, or if it was revoked before."""
     younger = [each for each in _usable(keys, key.alg) if _age(each) > _age(key)]
-    return min((each.activates_at for each in younger), default=None)
+    at = min((each.activates_at for each in younger), default=None)
+    return None if at and key.revoked_at and at > key.revoked_at else at
 
 
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
