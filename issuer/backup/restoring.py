@@ -16,17 +16,10 @@ from issuer.backup.encryption import Encryption
 from issuer.backup.saved_feed import RevokedAgain, SavedFeed, read_feed, revoke_again
 from issuer.clock import Clock
 from issuer.composition.foundation import build_sealer
-from issuer.database import Connection, Database, Session, current_revision, only_one
+from issuer.database import Connection, Database, Session, current_revision, only_one, portable_rows
 from issuer.database.counts import read_feed_state
 from issuer.database.migrations import changing_schema, known_revisions, upgrade_to
 from issuer.database.only_one import without_servers
-from issuer.database.portable_rows import (
-    UnfitRow,
-    continue_ids,
-    data_tables,
-    without_time_limit,
-    write_rows,
-)
 from issuer.errors import IssuerError
 from issuer.keys import SigningKey
 from issuer.keys.schedule import state_at
@@ -198,7 +191,7 @@ def _empty(settings: Settings, revision: str) -> Iterator[Connection]:
             only_one(database, "restore"),
             changing_schema(database) as connection,
         ):
-            without_time_limit(connection)
+            portable_rows.without_time_limit(connection)
             _make_empty(database, connection, revision)
             yield connection
     finally:
@@ -240,7 +233,7 @@ def _make_empty(database: Database, connection: Connection, revision: str) -> No
 
 def _fill(connection: Connection, archive: ArchiveReader, sealer: Sealer) -> int:
     """Write every row, and require that all is as it was written; how many rows."""
-    tables = data_tables(connection)
+    tables = portable_rows.data_tables(connection)
     store.delete_rows(connection, tables.values())
     missing = set(tables)
     for head, rows in archive.tables():
@@ -248,14 +241,14 @@ def _fill(connection: Connection, archive: ArchiveReader, sealer: Sealer) -> int
         if table is None or {column.name for column in table.columns} != set(head.columns):
             raise archive.damaged(f"its schema has no table {head.table!r} with these columns")
         try:
-            write_rows(connection, table, head.columns, rows)
-        except UnfitRow as error:
+            portable_rows.write_rows(connection, table, head.columns, rows)
+        except portable_rows.UnfitRow as error:
             raise archive.damaged(f"the table {head.table!r} refuses a row: {error}") from None
         missing.remove(head.table)
     end = archive.finish(authenticate_with(sealer, bytes.fromhex(archive.header.master_key)))
     if missing:
         raise archive.damaged(f"the table {min(missing)!r} is not in it")
-    continue_ids(connection, tables.values())
+    portable_rows.continue_ids(connection, tables.values())
     return sum(end.rows.values())
 
 

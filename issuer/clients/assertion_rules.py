@@ -8,17 +8,8 @@ from typing import Any
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
+from issuer.federation import public_keys
 from issuer.federation.fetching import KeyFetch
-from issuer.federation.public_keys import (
-    MAX_JTI,
-    InvalidToken,
-    PublicKeys,
-    SignedToken,
-    UnknownKey,
-    required_iat,
-    required_jti,
-    valid_until,
-)
 from issuer.fields.json import same_json
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
 
@@ -46,16 +37,16 @@ class KeyFetchRequiredError(InvalidCredentials):
 
 
 def signed_claims(
-    token: SignedToken, keys: PublicKeys, fetch_keys: KeyFetch | None
+    token: public_keys.SignedToken, keys: public_keys.PublicKeys, fetch_keys: KeyFetch | None
 ) -> dict[str, Any]:
     """The claims, if one of the keys has signed them; `InvalidCredentials` says why not."""
     try:
         return token.claims_by(keys)
-    except UnknownKey as error:
+    except public_keys.UnknownKey as error:
         if fetch_keys is not None:
             raise KeyFetchRequiredError(fetch_keys) from None
         raise InvalidCredentials(f"assertion: {error}") from None
-    except InvalidToken as error:
+    except public_keys.InvalidToken as error:
         raise InvalidCredentials(f"assertion: {error}") from None
 
 
@@ -68,15 +59,15 @@ def checked_claims(
     string: an assertion for another server, or for several, could be used by that server.
     """
     if claims.get("iss") != client_id:
-        raise InvalidToken("iss is not the client")
+        raise public_keys.InvalidToken("iss is not the client")
     if claims.get("sub") != client_id:
-        raise InvalidToken("sub is not the client")
+        raise public_keys.InvalidToken("sub is not the client")
     if claims.get("aud") != issuer:
-        raise InvalidToken("aud is not the issuer alone, as a string")
-    expires_at = valid_until(claims, now)
+        raise public_keys.InvalidToken("aud is not the issuer alone, as a string")
+    expires_at = public_keys.valid_until(claims, now)
     if expires_at - now > MAX_LIFETIME:
-        raise InvalidToken("exp is more than 10 minutes away")
-    return required_jti(claims), expires_at
+        raise public_keys.InvalidToken("exp is more than 10 minutes away")
+    return public_keys.required_jti(claims), expires_at
 
 
 def checked_id_jag(
@@ -88,23 +79,23 @@ def checked_id_jag(
     §4.4.1, RFC 7523 §3). It is for this issuer alone, and was made for this client.
     """
     if claims.get("aud") not in (issuer, [issuer]):
-        raise InvalidToken("aud is not this issuer alone")
+        raise public_keys.InvalidToken("aud is not this issuer alone")
     if claims.get("client_id") != client_id:
-        raise InvalidToken("client_id is another client")
+        raise public_keys.InvalidToken("client_id is another client")
     if "cnf" in claims:
-        raise InvalidToken("it is bound to a key by cnf, which is not supported")
+        raise public_keys.InvalidToken("it is bound to a key by cnf, which is not supported")
     if "authorization_details" in claims:  # they may narrow what scope does not
-        raise InvalidToken("it has authorization_details, which are not supported")
-    expires_at = valid_until(claims, now)
-    if expires_at - required_iat(claims) > MAX_ID_JAG:
-        raise InvalidToken("exp is more than 5 minutes after iat")
-    return required_jti(claims), expires_at
+        raise public_keys.InvalidToken("it has authorization_details, which are not supported")
+    expires_at = public_keys.valid_until(claims, now)
+    if expires_at - public_keys.required_iat(claims) > MAX_ID_JAG:
+        raise public_keys.InvalidToken("exp is more than 5 minutes after iat")
+    return public_keys.required_jti(claims), expires_at
 
 
 def audited_jti(claims: Mapping[str, Any]) -> str | None:
     """The `jti` for the audit log; None unless it is 1 to 255 printable characters."""
     jti = claims.get("jti")
-    is_fit = isinstance(jti, str) and 0 < len(jti) <= MAX_JTI and jti.isprintable()
+    is_fit = isinstance(jti, str) and 0 < len(jti) <= public_keys.MAX_JTI and jti.isprintable()
     return jti if is_fit else None
 
 
@@ -121,7 +112,7 @@ def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
     return is_of_domain and named in (None, issuer.issuer)
 
 
-def wrong_type(token: SignedToken, required: str | None) -> str | None:
+def wrong_type(token: public_keys.SignedToken, required: str | None) -> str | None:
     """Why a token does not count by its `typ`; None if it does (RFC 8725 §3.11).
 
     Without `required`, any but an access token (RFC 9068 §2.1), whose audience is a resource server
@@ -141,8 +132,8 @@ def broken_rule(
 ) -> str | None:
     """The first rule of the trust that the claims break, without their values; None if none."""
     try:
-        valid_until(claims, now)
-    except InvalidToken as error:
+        public_keys.valid_until(claims, now)
+    except public_keys.InvalidToken as error:
         return str(error)
     if claims.get("sub") != trust["subject"]:
         return "sub is not the subject of the trust"

@@ -8,29 +8,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    Enum,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    false,
-)
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    MappedColumn,
-    declared_attr,
-    mapped_column,
-    relationship,
-)
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from issuer.scopes import live_scopes
@@ -56,42 +35,42 @@ _NAMES = {
 Word = TypeVar("Word", bound=StrEnum)
 
 
-def _word(words: type[StrEnum], length: int) -> Enum:
+def _word(words: type[StrEnum], length: int) -> sa.Enum:
     """Stored as text: a new word must not need a migration."""
-    return Enum(words, native_enum=False, length=length, values_callable=list)
+    return sa.Enum(words, native_enum=False, length=length, values_callable=list)
 
 
 _ALGORITHM = _word(SigningAlgorithm, 16)
 
 
-def _collated(length: int) -> String:
+def _collated(length: int) -> sa.String:
     """Text that is compared byte by byte on each database, so that a search can use its index."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
-def _deleted_with(column: str, **more: Any) -> MappedColumn[Any]:
-    return mapped_column(ForeignKey(column, ondelete="CASCADE"), **more)
+def _deleted_with(column: str, **more: Any) -> Mapped[Any]:
+    return mapped_column(sa.ForeignKey(column, ondelete="CASCADE"), **more)
 
 
 def _owned() -> Any:
     return relationship(cascade="all, delete-orphan", passive_deletes=True)
 
 
-def _serial() -> MappedColumn[int]:
-    serial = BigInteger().with_variant(Integer, "sqlite")
+def _serial() -> Mapped[int]:
+    serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     return mapped_column(serial, primary_key=True, autoincrement=True)
 
 
 class Instant(TypeDecorator[datetime]):
     """An aware UTC `datetime`, also on SQLite, which forgets the zone."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         return value.astimezone(UTC) if value else None
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -100,20 +79,20 @@ class Instant(TypeDecorator[datetime]):
 class Seconds(TypeDecorator[timedelta]):
     """A `timedelta` in whole seconds."""
 
-    impl = Integer
+    impl = sa.Integer
     cache_ok = True
 
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: timedelta | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else int(value.total_seconds())
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> timedelta | None:
         return None if value is None else timedelta(seconds=value)
 
 
 class JsonObject(TypeDecorator[dict[str, Any]]):
     """A JSON object. 1, 1.0 and True are equal in Python, but different here."""
 
-    impl = JSON(none_as_null=True)
+    impl = sa.JSON(none_as_null=True)
     cache_ok = True
 
     def compare_values(self, x: Any, y: Any) -> bool:
@@ -123,17 +102,19 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
 class Words(TypeDecorator[list[Word]]):
     """A list of words of one enumeration, as a JSON array."""
 
-    impl = JSON
+    impl = sa.JSON
     cache_ok = True
 
     def __init__(self, words: type[Word]) -> None:
         super().__init__()
         self._words = words
 
-    def process_bind_param(self, value: list[Word] | None, dialect: Dialect) -> list[str] | None:
+    def process_bind_param(self, value: list[Word] | None, dialect: sa.Dialect) -> list[str] | None:
         return None if value is None else [word.value for word in value]
 
-    def process_result_value(self, value: list[str] | None, dialect: Dialect) -> list[Word] | None:
+    def process_result_value(
+        self, value: list[str] | None, dialect: sa.Dialect
+    ) -> list[Word] | None:
         # A newer program may have added words that this one does not know.
         known = {word.value: word for word in self._words}
         return None if value is None else [known[word] for word in value if word in known]
@@ -142,13 +123,13 @@ class Words(TypeDecorator[list[Word]]):
 class Base(DeclarativeBase):
     """The base of all tables; the head of a class names its table."""
 
-    metadata = MetaData(naming_convention=_NAMES)
+    metadata = sa.MetaData(naming_convention=_NAMES)
     type_annotation_map = {
         datetime: Instant,
         timedelta: Seconds,
         dict[str, Any]: JsonObject,
-        list[str]: JSON,
-        bytes: LargeBinary,
+        list[str]: sa.JSON,
+        bytes: sa.LargeBinary,
     }
 
     def __init_subclass__(cls, table: str, **options: Any) -> None:
@@ -180,7 +161,7 @@ class Versioned:
 class Given:
     """Who gave it, and with which rights; NULL for what is older than these columns."""
 
-    given_by: Mapped[str | None] = mapped_column(String(255))
+    given_by: Mapped[str | None] = mapped_column(sa.String(255))
     given_as: Mapped[GivenAs | None] = mapped_column(_word(GivenAs, 8))
 
 
@@ -188,21 +169,21 @@ class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     """An AgentOS deployment that tokens are issued for, and the algorithm that signs them."""
 
     id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
     signing_alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     previous_alg: Mapped[SigningAlgorithm | None] = mapped_column(_ALGORITHM)
     alg_changes_at: Mapped[datetime | None]
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
-    include_profile: Mapped[bool] = mapped_column(server_default=false())
-    url: Mapped[str | None] = mapped_column(String(1024))
+    include_profile: Mapped[bool] = mapped_column(server_default=sa.false())
+    url: Mapped[str | None] = mapped_column(sa.String(1024))
     resources: Mapped[list["AudienceResourceRow"]] = _owned()
 
 
 class AudienceResourceRow(SeenByDirectory, Base, table="audience_resources"):
     """A URL that a token request may name instead of the id of the audience (RFC 8707)."""
 
-    resource: Mapped[str] = mapped_column(String(255), primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     audience_id: Mapped[str] = _deleted_with("audiences.id", index=True)
 
 
@@ -210,7 +191,7 @@ class RoleRow(Versioned, SeenByDirectory, Base, table="roles"):
     """A named set of scopes."""
 
     name: Mapped[str] = mapped_column(_collated(128), primary_key=True)
-    description: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str] = mapped_column(sa.String(255))
     scopes: Mapped[list[str]]
 
 
@@ -218,7 +199,7 @@ class PrincipalRow(SeenByDirectory, Base, table="principals"):
     """The ids of users, clients and groups: unique across all, ignoring case."""
 
     folded_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(8))
+    kind: Mapped[str] = mapped_column(sa.String(8))
 
 
 class UserRow(Versioned, Given, OfPeople, Base, table="users"):
@@ -227,18 +208,18 @@ class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     `scim` has what a provisioning client sent and no other column has; see `issuer/admin/scim/`.
     """
 
-    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
-    username: Mapped[str] = mapped_column(String(128))
+    username: Mapped[str] = mapped_column(sa.String(128))
     folded_username: Mapped[str] = mapped_column(_collated(1024), unique=True)
-    email: Mapped[str | None] = mapped_column(String(254))
+    email: Mapped[str | None] = mapped_column(sa.String(254))
     # The address, not a flag: programs that know only `email` change it, too.
-    verified_email: Mapped[str | None] = mapped_column(String(254))
-    name: Mapped[str] = mapped_column(String(255))
+    verified_email: Mapped[str | None] = mapped_column(sa.String(254))
+    name: Mapped[str] = mapped_column(sa.String(255))
     claims: Mapped[dict[str, Any]]
     disabled: Mapped[bool]
-    password_hash: Mapped[str | None] = mapped_column(String(255))
-    external_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    password_hash: Mapped[str | None] = mapped_column(sa.String(255))
+    external_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     scim: Mapped[dict[str, Any] | None]
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == UserRow.folded_id", viewonly=True
@@ -255,12 +236,12 @@ class GroupRow(Versioned, OfPeople, Base, table="groups"):
     `external_id` as for users: the id that a provisioning client has for it (SCIM `externalId`).
     """
 
-    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
     folded_name: Mapped[str] = mapped_column(_collated(1024), unique=True)
-    description: Mapped[str] = mapped_column(String(255))
-    external_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    description: Mapped[str] = mapped_column(sa.String(255))
+    external_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
 
 
 class GroupMemberRow(Given, OfPeople, Base, table="group_members"):
@@ -305,23 +286,23 @@ class TotpSecretRow(OfPeople, Base, table="totp_secrets"):
     """
 
     user_id: Mapped[str] = _deleted_with("users.id", primary_key=True)
-    id: Mapped[str] = mapped_column(String(64), unique=True)
-    name: Mapped[str] = mapped_column(String(255))
+    id: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(255))
     sealed: Mapped[bytes]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
-    last_step: Mapped[int] = mapped_column(BigInteger)
+    last_step: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class PasskeyRow(OfPeople, Base, table="passkeys"):
     """A passkey of a user (WebAuthn). `is_synced`: it may be on several devices."""
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     user_id: Mapped[str] = _deleted_with("users.id", index=True)
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
     credential_id: Mapped[bytes] = mapped_column(unique=True)
     public_key: Mapped[bytes]
-    sign_count: Mapped[int] = mapped_column(BigInteger)
+    sign_count: Mapped[int] = mapped_column(sa.BigInteger)
     transports: Mapped[list[str]]
     is_synced: Mapped[bool]
     created_at: Mapped[datetime]
@@ -352,7 +333,7 @@ class InvitationRow(Given, Base, table="invitations"):
     digest: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    verifies_email: Mapped[str | None] = mapped_column(String(254))
+    verifies_email: Mapped[str | None] = mapped_column(sa.String(254))
 
 
 class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
@@ -364,9 +345,9 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     `external_audiences` is null for what is older than the column.
     """
 
-    client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    client_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", unique=True)
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
     grant_types: Mapped[list[GrantType]] = mapped_column(Words(GrantType))
     scopes: Mapped[list[str]]
     access_token_ttl: Mapped[timedelta | None]
@@ -374,8 +355,8 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     may_set_session: Mapped[bool]
     token_endpoint_auth_method: Mapped[AuthMethod] = mapped_column(_word(AuthMethod, 32))
     jwks: Mapped[dict[str, Any] | None]
-    jwks_uri: Mapped[str | None] = mapped_column(String(1024))
-    trusts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    jwks_uri: Mapped[str | None] = mapped_column(sa.String(1024))
+    trusts: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON)
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
     first_party: Mapped[bool]
@@ -383,11 +364,11 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16), index=True)
     pinned: Mapped[bool]
     last_used_at: Mapped[datetime | None]
-    document: Mapped[str | None] = mapped_column(Text, deferred=True)
+    document: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
     document_read_at: Mapped[datetime | None]
     disabled: Mapped[bool]
     credentials_given: Mapped[dict[str, Any] | None]
-    external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
     act_rules: Mapped[list["ClientActRuleRow"]] = _owned()
     audiences: Mapped[list["ClientAudienceRow"]] = _owned()
     scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = _owned()
@@ -406,24 +387,24 @@ class ClientScopeExpiryRow(SeenByDirectory, Base, table="client_scope_expiries")
     """One of the client's own scopes, which gives nothing from `expires_at` on."""
 
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
-    scope: Mapped[str] = mapped_column(String(255), primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ClientAudienceRow(SeenByDirectory, Base, table="client_audiences"):
     """An audience that a client may request tokens for."""
 
-    __table_args__ = (Index("ix_client_audiences_audience_id", "audience_id", "client_id"),)
+    __table_args__ = (sa.Index("ix_client_audiences_audience_id", "audience_id", "client_id"),)
 
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
-    audience_id: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
+    audience_id: Mapped[str] = mapped_column(sa.ForeignKey("audiences.id"), primary_key=True)
     audience: Mapped[AudienceRow] = relationship()
 
 
 class ClientActRuleRow(SeenByDirectory, Base, table="client_act_rules"):
     """A client may exchange a person's token for `from_audience` for one for `to_audience`."""
 
-    __table_args__ = (Index("ix_client_act_rules_from", "from_audience", "client_id"),)
+    __table_args__ = (sa.Index("ix_client_act_rules_from", "from_audience", "client_id"),)
 
     client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
     from_audience: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
@@ -433,16 +414,16 @@ class ClientActRuleRow(SeenByDirectory, Base, table="client_act_rules"):
 class ClientSecretRow(Given, SeenByDirectory, Base, table="client_secrets"):
     """A secret of a client, of which only a keyed hash is stored."""
 
-    __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
+    __table_args__ = (sa.Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
     digest: Mapped[bytes]
-    label: Mapped[str] = mapped_column(String(255))
+    label: Mapped[str] = mapped_column(sa.String(255))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     last_used_at: Mapped[datetime | None]
-    last_used_address: Mapped[str | None] = mapped_column(String(64))
+    last_used_address: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_issuers"):
@@ -453,11 +434,11 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
     """
 
     id: Mapped[str] = mapped_column(_collated(128), primary_key=True)
-    issuer: Mapped[str] = mapped_column(String(255), index=True)
+    issuer: Mapped[str] = mapped_column(sa.String(255), index=True)
     algorithms: Mapped[list[TokenAlgorithm]] = mapped_column(Words(TokenAlgorithm))
     keys: Mapped[dict[str, Any]]
-    ca_certificate: Mapped[str | None] = mapped_column(Text)
-    typ: Mapped[str | None] = mapped_column(String(127))
+    ca_certificate: Mapped[str | None] = mapped_column(sa.Text)
+    typ: Mapped[str | None] = mapped_column(sa.String(127))
     kinds: Mapped[list[str]]
     allow_private_addresses: Mapped[bool]
     disabled: Mapped[bool]
@@ -468,13 +449,13 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
 class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
     """A role that a trusted issuer gives to the people in one of its groups; as `AssignmentRow`."""
 
-    __table_args__ = (Index("ix_provider_roles_of", "issuer_id", "group"),)
+    __table_args__ = (sa.Index("ix_provider_roles_of", "issuer_id", "group"),)
 
     id: Mapped[int] = _serial()
     issuer_id: Mapped[str] = _deleted_with("trusted_issuers.id")
-    group: Mapped[str] = mapped_column(String(255))
-    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), index=True)
-    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"), index=True)
+    group: Mapped[str] = mapped_column(sa.String(255))
+    role_name: Mapped[str] = mapped_column(sa.ForeignKey("roles.name"), index=True)
+    audience_id: Mapped[str | None] = mapped_column(sa.ForeignKey("audiences.id"), index=True)
     role: Mapped[RoleRow] = relationship()
 
 
@@ -485,13 +466,13 @@ class IdentityRow(Given, OfPeople, Base, table="identities"):
     provisioned the user, and says their name and address.
     """
 
-    __table_args__ = (Index("ix_identities_of", "issuer_id", "subject", unique=True),)
+    __table_args__ = (sa.Index("ix_identities_of", "issuer_id", "subject", unique=True),)
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     user_id: Mapped[str] = _deleted_with("users.id", index=True)
     issuer_id: Mapped[str] = _deleted_with("trusted_issuers.id")
-    subject: Mapped[str] = mapped_column(String(255))
-    name: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
     made_user: Mapped[bool | None]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
@@ -503,19 +484,19 @@ class IdentityGroupRow(OfPeople, Base, table="identity_groups"):
     Only groups that gave a role then (`ProviderRoleRow`).
     """
 
-    __table_args__ = (Index("ix_identity_groups_group", "group", "identity_id"),)
+    __table_args__ = (sa.Index("ix_identity_groups_group", "group", "identity_id"),)
 
     identity_id: Mapped[str] = _deleted_with("identities.id", primary_key=True)
-    group: Mapped[str] = mapped_column(String(255), primary_key=True)
+    group: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
 
 
 class UsedAssertionRow(Base, table="used_assertions"):
     """An assertion that a client has used, until it expires: none is accepted twice."""
 
-    __table_args__ = (Index("ix_used_assertions_of", "client_id", "expires_at"),)
+    __table_args__ = (sa.Index("ix_used_assertions_of", "client_id", "expires_at"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    client_id: Mapped[str] = mapped_column(String(255))
+    client_id: Mapped[str] = mapped_column(sa.String(255))
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -527,15 +508,15 @@ class AssignmentRow(Given, SeenByDirectory, Base, table="assignments"):
     """
 
     __table_args__ = (
-        Index("ix_assignments_audience_id", "audience_id", "folded_id"),
-        Index("ix_assignments_role_name", "role_name", "folded_id"),
-        Index("ix_assignments_role_name_audience_id", "role_name", "audience_id"),
+        sa.Index("ix_assignments_audience_id", "audience_id", "folded_id"),
+        sa.Index("ix_assignments_role_name", "role_name", "folded_id"),
+        sa.Index("ix_assignments_role_name_audience_id", "role_name", "audience_id"),
     )
 
     id: Mapped[int] = _serial()
     folded_id: Mapped[str] = _deleted_with("principals.folded_id", index=True)
-    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"))
-    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"))
+    role_name: Mapped[str] = mapped_column(sa.ForeignKey("roles.name"))
+    audience_id: Mapped[str | None] = mapped_column(sa.ForeignKey("audiences.id"))
     given_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     role: Mapped[RoleRow] = relationship()
@@ -547,7 +528,7 @@ class SigningKeyRow(SeenByDirectory, Base, table="signing_keys"):
     By `handle` its backend finds the private key: a sealed box, or the name of a file.
     """
 
-    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kid: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     public_jwk: Mapped[dict[str, Any]]
     handle: Mapped[bytes | None] = mapped_column("sealed_private")
@@ -577,14 +558,14 @@ class DeploymentRow(Base, table="deployment"):
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    issuer: Mapped[str] = mapped_column(String(255))
+    issuer: Mapped[str] = mapped_column(sa.String(255))
     written_at: Mapped[datetime]
 
 
 class SealedSecretRow(Base, table="sealed_secrets"):
     """A secret of the issuer itself, sealed under the master key."""
 
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     sealed: Mapped[bytes]
 
 
@@ -599,22 +580,22 @@ class RefreshFamilyRow(Base, table="refresh_families"):
     claim that the client chose; `sign_in_session` is the session in which the user signed in.
     """
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     handle: Mapped[bytes] = mapped_column(unique=True)
     digest: Mapped[bytes]
     salt: Mapped[bytes | None]
     asked: Mapped[bytes | None]
-    client_id: Mapped[str] = mapped_column(String(255), index=True)
-    user_id: Mapped[str] = mapped_column(String(128), index=True)
+    client_id: Mapped[str] = mapped_column(sa.String(255), index=True)
+    user_id: Mapped[str] = mapped_column(sa.String(128), index=True)
     audience_id: Mapped[str] = mapped_column(_collated(255), index=True)
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
-    session_id: Mapped[str | None] = mapped_column(String(255))
-    sign_in_session: Mapped[str | None] = mapped_column(String(40), index=True)
+    session_id: Mapped[str | None] = mapped_column(sa.String(255))
+    sign_in_session: Mapped[str | None] = mapped_column(sa.String(40), index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     rotated_at: Mapped[datetime] = mapped_column(index=True)
     access_until: Mapped[datetime]
-    change: Mapped[int] = mapped_column(BigInteger)
+    change: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class ExchangedTokenRow(Base, table="exchanged_tokens"):
@@ -626,21 +607,21 @@ class ExchangedTokenRow(Base, table="exchanged_tokens"):
     about. `sid` as in the token. No foreign keys: all of these may be deleted before it expires.
     """
 
-    __table_args__ = (Index("ix_exchanged_tokens_of", "user_id", "client_id"),)
+    __table_args__ = (sa.Index("ix_exchanged_tokens_of", "user_id", "client_id"),)
 
-    jti: Mapped[str] = mapped_column(String(40), primary_key=True)
-    user_id: Mapped[str] = mapped_column(String(128))
-    client_id: Mapped[str] = mapped_column(String(255))
-    audience_id: Mapped[str] = mapped_column(String(255))
-    sid: Mapped[str | None] = mapped_column(String(40))
+    jti: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    user_id: Mapped[str] = mapped_column(sa.String(128))
+    client_id: Mapped[str] = mapped_column(sa.String(255))
+    audience_id: Mapped[str] = mapped_column(sa.String(255))
+    sid: Mapped[str | None] = mapped_column(sa.String(40))
     issued_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    subject_jti: Mapped[str] = mapped_column(String(40), index=True)
-    subject_client: Mapped[str] = mapped_column(String(255), index=True)
-    subject_audience: Mapped[str] = mapped_column(String(255))
-    subject_kid: Mapped[str] = mapped_column(String(64))
-    origin_client: Mapped[str] = mapped_column(String(255))
-    origin_audience: Mapped[str] = mapped_column(String(255))
+    subject_jti: Mapped[str] = mapped_column(sa.String(40), index=True)
+    subject_client: Mapped[str] = mapped_column(sa.String(255), index=True)
+    subject_audience: Mapped[str] = mapped_column(sa.String(255))
+    subject_kid: Mapped[str] = mapped_column(sa.String(64))
+    origin_client: Mapped[str] = mapped_column(sa.String(255))
+    origin_audience: Mapped[str] = mapped_column(sa.String(255))
 
 
 class SignInSessionRow(Base, table="sessions"):
@@ -652,20 +633,20 @@ class SignInSessionRow(Base, table="sessions"):
     at a trusted issuer has the identity that was used, and the `sid` that the issuer gave it.
     """
 
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     digest: Mapped[bytes] = mapped_column(unique=True)
     user_id: Mapped[str] = _deleted_with("users.id", index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     authenticated_at: Mapped[datetime]
     used_at: Mapped[datetime] = mapped_column(index=True)
     methods: Mapped[list[str]]
-    address: Mapped[str | None] = mapped_column(String(64))
-    user_agent: Mapped[str | None] = mapped_column(String(255))
+    address: Mapped[str | None] = mapped_column(sa.String(64))
+    user_agent: Mapped[str | None] = mapped_column(sa.String(255))
     second_factor_due: Mapped[bool]
-    continues: Mapped[str | None] = mapped_column(String(40))
-    identity_id: Mapped[str | None] = mapped_column(String(40), index=True)
-    provider_session: Mapped[str | None] = mapped_column(String(255))
-    change: Mapped[int] = mapped_column(BigInteger)
+    continues: Mapped[str | None] = mapped_column(sa.String(40))
+    identity_id: Mapped[str | None] = mapped_column(sa.String(40), index=True)
+    provider_session: Mapped[str | None] = mapped_column(sa.String(255))
+    change: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class AuthorizationCodeRow(Base, table="authorization_codes"):
@@ -675,27 +656,27 @@ class AuthorizationCodeRow(Base, table="authorization_codes"):
     for its user, client and audience; no foreign keys, as for `RefreshFamilyRow`.
     """
 
-    __table_args__ = (Index("ix_authorization_codes_of", "user_id", "client_id"),)
+    __table_args__ = (sa.Index("ix_authorization_codes_of", "user_id", "client_id"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    request_id: Mapped[str] = mapped_column(String(40), unique=True)
-    client_id: Mapped[str] = mapped_column(String(255))
-    user_id: Mapped[str] = mapped_column(String(128))
-    session_id: Mapped[str] = mapped_column(String(40), index=True)
-    redirect_uri: Mapped[str] = mapped_column(String(1024))
+    request_id: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    client_id: Mapped[str] = mapped_column(sa.String(255))
+    user_id: Mapped[str] = mapped_column(sa.String(128))
+    session_id: Mapped[str] = mapped_column(sa.String(40), index=True)
+    redirect_uri: Mapped[str] = mapped_column(sa.String(1024))
     audience_id: Mapped[str] = mapped_column(_collated(255))
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
-    nonce: Mapped[str | None] = mapped_column(Text)
-    code_challenge: Mapped[str] = mapped_column(String(43))
+    nonce: Mapped[str | None] = mapped_column(sa.Text)
+    code_challenge: Mapped[str] = mapped_column(sa.String(43))
     authenticated_at: Mapped[datetime]
     methods: Mapped[list[str]]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
-    jti: Mapped[str | None] = mapped_column(String(40))
+    jti: Mapped[str | None] = mapped_column(sa.String(40))
     access_until: Mapped[datetime | None]
-    family_id: Mapped[str | None] = mapped_column(String(40))
-    change: Mapped[int] = mapped_column(BigInteger)
+    family_id: Mapped[str | None] = mapped_column(sa.String(40))
+    change: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class DeviceCodeRow(Base, table="device_codes"):
@@ -706,17 +687,17 @@ class DeviceCodeRow(Base, table="device_codes"):
     `RefreshFamilyRow`.
     """
 
-    __table_args__ = (Index("ix_device_codes_of", "client_id", "network"),)
+    __table_args__ = (sa.Index("ix_device_codes_of", "client_id", "network"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     user_code: Mapped[bytes] = mapped_column(unique=True)
-    request_id: Mapped[str] = mapped_column(String(40))
-    client_id: Mapped[str] = mapped_column(String(255))
-    audience_id: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str] = mapped_column(sa.String(40))
+    client_id: Mapped[str] = mapped_column(sa.String(255))
+    audience_id: Mapped[str | None] = mapped_column(sa.String(255))
     scopes: Mapped[list[str] | None]
     openid_scopes: Mapped[list[str]]
-    address: Mapped[str | None] = mapped_column(String(64))
-    network: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(sa.String(64))
+    network: Mapped[str] = mapped_column(sa.String(64))
     expires_at: Mapped[datetime] = mapped_column(index=True)
     answered_at: Mapped[datetime | None]
     polled_at: Mapped[datetime | None]
@@ -729,7 +710,7 @@ class ConsentRow(Base, table="consents"):
     `redirects`: the same for each redirect URI, which version 0.1.0 did not store.
     """
 
-    __table_args__ = (Index("ix_consents_of", "user_id", "client_id"),)
+    __table_args__ = (sa.Index("ix_consents_of", "user_id", "client_id"),)
 
     id: Mapped[int] = _serial()
     user_id: Mapped[str] = _deleted_with("users.id")
@@ -752,8 +733,8 @@ class ConsentActorRow(Base, table="consent_actors"):
     consent_id: Mapped[int] = _deleted_with("consents.id", index=True)
     client_id: Mapped[str] = _deleted_with("clients.client_id", index=True)
     audience_id: Mapped[str | None] = _deleted_with("audiences.id", index=True)
-    external_issuer: Mapped[str | None] = mapped_column(String(255))
-    external_resource: Mapped[str | None] = mapped_column(String(1024))
+    external_issuer: Mapped[str | None] = mapped_column(sa.String(255))
+    external_resource: Mapped[str | None] = mapped_column(sa.String(1024))
     external_scopes: Mapped[list[str] | None]
 
 
@@ -767,21 +748,21 @@ class StoppedActorRow(Base, table="stopped_actors"):
 class AuditEventRow(Base, table="audit_events"):
     """An event, and its place in a chain."""
 
-    __table_args__ = (Index("ix_audit_events_chain", "chain", "seq", unique=True),)
+    __table_args__ = (sa.Index("ix_audit_events_chain", "chain", "seq", unique=True),)
 
     id: Mapped[int] = _serial()
     at: Mapped[datetime] = mapped_column(index=True)
-    actor: Mapped[str | None] = mapped_column(String(255), index=True)
-    action: Mapped[str] = mapped_column(String(64))
-    target: Mapped[str | None] = mapped_column(String(255), index=True)
-    outcome: Mapped[str] = mapped_column(String(16))
-    reason: Mapped[str | None] = mapped_column(Text)
-    request_id: Mapped[str | None] = mapped_column(String(128))
-    address: Mapped[str | None] = mapped_column(String(64))
+    actor: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    action: Mapped[str] = mapped_column(sa.String(64))
+    target: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    outcome: Mapped[str] = mapped_column(sa.String(16))
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    request_id: Mapped[str | None] = mapped_column(sa.String(128))
+    address: Mapped[str | None] = mapped_column(sa.String(64))
     count: Mapped[int]
     details: Mapped[dict[str, Any]]
-    chain: Mapped[str] = mapped_column(String(32))
-    seq: Mapped[int] = mapped_column(BigInteger)
+    chain: Mapped[str] = mapped_column(sa.String(32))
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
     hash: Mapped[bytes]
 
 
@@ -789,8 +770,8 @@ class TokenCountRow(Base, table="token_counts"):
     """How many audit events of this action there were in the hour that begins at `hour`."""
 
     hour: Mapped[datetime] = mapped_column(primary_key=True)
-    action: Mapped[str] = mapped_column(String(64), primary_key=True)
-    count: Mapped[int] = mapped_column(BigInteger)
+    action: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    count: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class TokenCountsRow(Base, table="token_counts_progress"):
@@ -805,20 +786,20 @@ class AuditCheckpointRow(Base, table="audit_checkpoints"):
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_at: Mapped[datetime]
-    token: Mapped[str] = mapped_column(Text)
+    token: Mapped[str] = mapped_column(sa.Text)
     mac: Mapped[bytes]
 
 
 class AuditPushRow(Base, table="audit_push"):
     """How far a destination has acknowledged the audit events; bookmarks are text."""
 
-    destination: Mapped[str] = mapped_column(String(255), primary_key=True)
-    acknowledged: Mapped[str] = mapped_column(Text)
-    attempted: Mapped[str] = mapped_column(Text)
+    destination: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    acknowledged: Mapped[str] = mapped_column(sa.Text)
+    attempted: Mapped[str] = mapped_column(sa.Text)
     failures: Mapped[dict[str, Any]]
     failed: Mapped[int]
     retry_at: Mapped[datetime | None]
-    last_failure: Mapped[str | None] = mapped_column(Text)
+    last_failure: Mapped[str | None] = mapped_column(sa.Text)
     last_success_at: Mapped[datetime | None]
 
 
@@ -830,14 +811,14 @@ class RevokedTokenRow(Base, table="revoked_tokens"):
     the feed's count.
     """
 
-    __table_args__ = (Index("ix_revoked_tokens_share", "client_id", "subject"),)
+    __table_args__ = (sa.Index("ix_revoked_tokens_share", "client_id", "subject"),)
 
-    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    client_id: Mapped[str] = mapped_column(String(255))
-    subject: Mapped[str] = mapped_column(String(128))
+    kind: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    client_id: Mapped[str] = mapped_column(sa.String(255))
+    subject: Mapped[str] = mapped_column(sa.String(128))
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    change: Mapped[int] = mapped_column(BigInteger, index=True)
+    change: Mapped[int] = mapped_column(sa.BigInteger, index=True)
 
 
 class RevokedPrincipalRow(Base, table="revoked_principals"):
@@ -850,14 +831,14 @@ class RevokedPrincipalRow(Base, table="revoked_principals"):
     are to be revoked.
     """
 
-    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     not_after: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    change: Mapped[int] = mapped_column(BigInteger, index=True)
-    families_before: Mapped[int] = mapped_column(BigInteger)
+    change: Mapped[int] = mapped_column(sa.BigInteger, index=True)
+    families_before: Mapped[int] = mapped_column(sa.BigInteger)
     own_not_after: Mapped[datetime | None]
-    own_change: Mapped[int | None] = mapped_column(BigInteger)
+    own_change: Mapped[int | None] = mapped_column(sa.BigInteger)
     again_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
@@ -870,8 +851,8 @@ class VerifierRow(Base, table="verifiers"):
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     address: Mapped[str] = mapped_column(_collated(64), primary_key=True)
     instance: Mapped[str] = mapped_column(_collated(32), primary_key=True)
-    adapter_version: Mapped[str] = mapped_column(String(32))
-    agno_version: Mapped[str | None] = mapped_column(String(32))
+    adapter_version: Mapped[str] = mapped_column(sa.String(32))
+    agno_version: Mapped[str | None] = mapped_column(sa.String(32))
     kids: Mapped[list[str]]
     feed_issued_at: Mapped[datetime | None]
     first_seen_at: Mapped[datetime]
@@ -884,9 +865,9 @@ class InspectionRow(Base, table="inspections"):
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     inspected_at: Mapped[datetime]
-    url: Mapped[str] = mapped_column(String(1024))
+    url: Mapped[str] = mapped_column(sa.String(1024))
     components: Mapped[dict[str, Any]]
-    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON)
 
 
 class UsedScopeRow(Base, table="used_scopes"):
@@ -900,10 +881,10 @@ class UsedScopeRow(Base, table="used_scopes"):
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     subject: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     client_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
-    scope: Mapped[str] = mapped_column(String(255), primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
-    allowed: Mapped[int] = mapped_column(BigInteger)
-    refused: Mapped[int] = mapped_column(BigInteger)
+    allowed: Mapped[int] = mapped_column(sa.BigInteger)
+    refused: Mapped[int] = mapped_column(sa.BigInteger)
     reports: Mapped[int] = mapped_column(server_default="0")
 
 
@@ -919,7 +900,7 @@ class RevocationFeedRow(Base, table="revocation_feed"):
     """A single row: how many changes the feed has had, and its `iat`."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    count: Mapped[int] = mapped_column(BigInteger)
+    count: Mapped[int] = mapped_column(sa.BigInteger)
     issued_at: Mapped[datetime]
 
 
@@ -931,8 +912,8 @@ class ChangeCounter(Base, table="change_counter"):
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    value: Mapped[int] = mapped_column(BigInteger)
-    of_people: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    value: Mapped[int] = mapped_column(sa.BigInteger)
+    of_people: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
 
 
 class SchemaCompatibilityRow(Base, table="schema_compatibility"):
@@ -942,4 +923,4 @@ class SchemaCompatibilityRow(Base, table="schema_compatibility"):
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    oldest_revision: Mapped[str] = mapped_column(String(32))
+    oldest_revision: Mapped[str] = mapped_column(sa.String(32))

@@ -5,18 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    CompoundSelect,
-    Executable,
-    bindparam,
-    func,
-    null,
-    or_,
-    select,
-    union_all,
-)
+import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from issuer.algorithms import AlgorithmInUse
@@ -62,62 +51,62 @@ from issuer.vocabulary import GRANTS_WITH_A_PERSON, MAX_ACTORS, AuthMethod, Regi
 
 MAX_ACTING = 200  # of one audience, through others included
 
-AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]
+AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], sa.ColumnElement[bool]]
 
-_HAS_SECOND_FACTOR = or_(
-    select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id).exists(),
-    select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists(),
+_HAS_SECOND_FACTOR = sa.or_(
+    sa.select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id).exists(),
+    sa.select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists(),
 ).label("has_second_factor")
 # As the property of a row.
-_EMAIL_VERIFIED = func.coalesce(UserRow.verified_email == UserRow.email, False).label(
+_EMAIL_VERIFIED = sa.func.coalesce(UserRow.verified_email == UserRow.email, False).label(
     "email_verified"
 )
 # Built once, and without rows of the ORM: they run with every refresh.
-_USERS = select(UserRow.__table__, _EMAIL_VERIFIED, _HAS_SECOND_FACTOR).where(
-    UserRow.id.in_(bindparam("ids", expanding=True))
+_USERS = sa.select(UserRow.__table__, _EMAIL_VERIFIED, _HAS_SECOND_FACTOR).where(
+    UserRow.id.in_(sa.bindparam("ids", expanding=True))
 )
-_FOLDED_IDS: BindParameter[Sequence[str]] = bindparam("folded_ids", expanding=True)
+_FOLDED_IDS: sa.BindParameter[Sequence[str]] = sa.bindparam("folded_ids", expanding=True)
 _ASSIGNED = (
-    select(
+    sa.select(
         *(AssignmentRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes),
-        *(null(), null(), null(), AssignmentRow.expires_at),
+        *(sa.null(), sa.null(), sa.null(), AssignmentRow.expires_at),
     )
     .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
     .where(AssignmentRow.folded_id.in_(_FOLDED_IDS))
 )
 _THROUGH_GROUPS = (
-    select(
+    sa.select(
         *(UserRow.folded_id, RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes),
-        *(GroupRow.id, null(), GroupRow.name, AssignmentRow.expires_at),
+        *(GroupRow.id, sa.null(), GroupRow.name, AssignmentRow.expires_at),
     )
     .select_from(THROUGH_GROUPS)
     .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
     .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
 _THROUGH_ISSUERS = (
-    select(
+    sa.select(
         *(UserRow.folded_id, RoleRow.name, ProviderRoleRow.audience_id, RoleRow.scopes),
-        *(null(), IdentityRow.issuer_id, IdentityGroupRow.group, null()),
+        *(sa.null(), IdentityRow.issuer_id, IdentityGroupRow.group, sa.null()),
     )
     .select_from(THROUGH_ISSUERS)
     .join(RoleRow, RoleRow.name == ProviderRoleRow.role_name)
     .where(UserRow.folded_id.in_(_FOLDED_IDS))
 )
 # The id, a role, its audience and scopes, the group that gives it (its id, issuer, name), the end.
-_OF_USERS: CompoundSelect[Any] = union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
-_CLIENT_ID: BindParameter[str] = bindparam("client_id")
+_OF_USERS: sa.CompoundSelect[Any] = sa.union_all(_ASSIGNED, _THROUGH_GROUPS, _THROUGH_ISSUERS)
+_CLIENT_ID: sa.BindParameter[str] = sa.bindparam("client_id")
 # Secrets of a client, and its own scopes that do not last. Joined to the client, there would be a
 # row for each of them and each act rule.
-_EXPIRING: CompoundSelect[Any] = union_all(
-    select(
+_EXPIRING: sa.CompoundSelect[Any] = sa.union_all(
+    sa.select(
         ClientSecretRow.id,
         ClientSecretRow.digest,
-        null().label("scope"),
+        sa.null().label("scope"),
         ClientSecretRow.expires_at,
     ).where(ClientSecretRow.client_id == _CLIENT_ID),
-    select(null(), null(), ClientScopeExpiryRow.scope, ClientScopeExpiryRow.expires_at).where(
-        ClientScopeExpiryRow.client_id == _CLIENT_ID
-    ),
+    sa.select(
+        sa.null(), sa.null(), ClientScopeExpiryRow.scope, ClientScopeExpiryRow.expires_at
+    ).where(ClientScopeExpiryRow.client_id == _CLIENT_ID),
 )
 
 
@@ -128,7 +117,7 @@ def load_client(
 
     By the same statements whether it exists or not: the time of the answer must not reveal that.
     """
-    of_id = select(ClientRow).where(ClientRow.client_id == client_id)
+    of_id = sa.select(ClientRow).where(ClientRow.client_id == client_id)
     with_rules = of_id.options(joinedload(ClientRow.act_rules))
     row = session.scalars(with_rules).unique().one_or_none()
     permitted = _permitted_audiences(row, client_id, own_audience)
@@ -175,8 +164,8 @@ def load_acting_clients(
     Also one through the other, as `act` may be nested; at most `MAX_ACTING`.
     """
     rule = ClientActRuleRow
-    enabled = select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
-    columns = select(rule.client_id, rule.to_audience).where(rule.client_id.in_(enabled))
+    enabled = sa.select(ClientRow.client_id).where(ClientRow.disabled.is_(False))
+    columns = sa.select(rule.client_id, rule.to_audience).where(rule.client_id.in_(enabled))
     ordered = columns.order_by(rule.client_id, rule.to_audience).distinct().limit(MAX_ACTING)
     found = {each.actor(client.client_id, each.scopes): None for each in client.external_audiences}
     reached, new = {audience_id}, {audience_id}
@@ -188,7 +177,7 @@ def load_acting_clients(
         new = {row.to_audience for row in rows} - reached
         reached |= new
     ids = {each.client_id for each in found}
-    of_others = select(ClientRow.client_id, ClientRow.external_audiences).where(
+    of_others = sa.select(ClientRow.client_id, ClientRow.external_audiences).where(
         ClientRow.client_id.in_(ids), ClientRow.external_audiences.is_not(None)
     )
     for client_id, external in session.execute(of_others.order_by(ClientRow.client_id)):
@@ -211,7 +200,7 @@ def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord
 
 def load_issuers_of_people(session: Session) -> tuple[TrustedIssuerRecord, ...]:
     """The trusted issuers where people sign in, in order of id."""
-    query = select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
+    query = sa.select(TrustedIssuerRow).where(TrustedIssuerRow.sign_in.is_not(None))
     return tuple(map(_trusted_issuer, session.scalars(query.order_by(TrustedIssuerRow.id))))
 
 
@@ -231,13 +220,13 @@ def _permitted_audiences(row: ClientRow | None, client_id: str, own_audience: st
     """All audiences but the issuer's own for a client that registered itself."""
     if row is not None and row.registered_by is not RegisteredBy.ADMIN:
         return lambda column: column != own_audience
-    named = select(ClientAudienceRow.audience_id).where(ClientAudienceRow.client_id == client_id)
+    named = sa.select(ClientAudienceRow.audience_id).where(ClientAudienceRow.client_id == client_id)
     return lambda column: column.in_(named)
 
 
 def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[AudienceRecord]:
-    rows = session.scalars(select(AudienceRow).where(are(AudienceRow.id))).all()
-    named = select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
+    rows = session.scalars(sa.select(AudienceRow).where(are(AudienceRow.id))).all()
+    named = sa.select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
     resources: dict[str, list[str]] = defaultdict(list)
     for row in session.scalars(named):
         resources[row.audience_id].append(row.resource)
@@ -261,7 +250,7 @@ def load_role_grants(
 
 
 def _role_grants(
-    session: Session, query: Executable, principal_ids: Collection[str], now: datetime
+    session: Session, query: sa.Executable, principal_ids: Collection[str], now: datetime
 ) -> dict[str, tuple[RoleGrant, ...]]:
     folded = {fold_id(each): each for each in principal_ids}
     grants: dict[str, list[RoleGrant]] = {each: [] for each in principal_ids}

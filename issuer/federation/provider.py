@@ -14,14 +14,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.client import OAuth2Client
 
 from issuer.agentos.fetching import metadata_urls
-from issuer.federation import github
-from issuer.federation.fetching import (
-    FetchBudget,
-    Fetcher,
-    FetchRefused,
-    HttpAnswer,
-    TooManyFetches,
-)
+from issuer.federation import fetching, github
 from issuer.federation.key_source import KeySource, fetcher_for
 from issuer.federation.metadata import (
     ProviderAway,
@@ -78,7 +71,9 @@ class Providers:
     `failures` has the providers whose last request failed.
     """
 
-    def __init__(self, fetcher: Fetcher, budget: FetchBudget, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, fetcher: fetching.Fetcher, budget: fetching.FetchBudget, clock: Callable[[], float]
+    ) -> None:
         self._fetcher = fetcher
         self._budget = budget
         self._clock = clock
@@ -126,7 +121,7 @@ class Providers:
     ) -> TokensForCode:
         """What the provider gives for the code; `ProviderProblem` if it gives nothing of use."""
 
-        async def post(url: str, headers: Mapping[str, str], body: str) -> HttpAnswer:
+        async def post(url: str, headers: Mapping[str, str], body: str) -> fetching.HttpAnswer:
             return await self._ask(client.source, "POST", url, headers, body)
 
         oauth = _OAuthClient(client, metadata, post)
@@ -141,7 +136,7 @@ class Providers:
         except AuthlibBaseError as error:
             code_of_error = _printable(error.error)
             raise ProviderProblem(f"the token endpoint answered {code_of_error}") from None
-        except FetchRefused as error:
+        except fetching.FetchRefused as error:
             raise ProviderAway(f"the token endpoint: {error}") from None
         except (ValueError, KeyError, TypeError):
             raise ProviderProblem("the token endpoint did not answer with a JSON object") from None
@@ -163,7 +158,7 @@ class Providers:
             try:
                 answer.raise_for_status()
                 return answer.json()
-            except FetchRefused as error:
+            except fetching.FetchRefused as error:
                 raise ProviderProblem(f"{url}: {error}") from None
             except ValueError:
                 raise ProviderProblem(f"{url} did not answer with JSON") from None
@@ -204,7 +199,7 @@ class Providers:
             metadata = read_metadata(answer.json(), source.issuer)
             for endpoint in filter(None, metadata.endpoints):
                 fetcher.require_allowed(endpoint)
-        except FetchRefused as error:
+        except fetching.FetchRefused as error:
             raise self._note_failure(source, f"{url}: {error}") from None
         except ValueError as error:
             self._note_failure(source, f"{url}: {error}")
@@ -218,15 +213,15 @@ class Providers:
         url: str,
         headers: Mapping[str, str],
         content: str | None = None,
-    ) -> HttpAnswer:
+    ) -> fetching.HttpAnswer:
         try:
             self._budget.count(url)
             with self._budget.place():
                 fetcher = fetcher_for(source, self._fetcher)
                 answer = await fetcher.request(method, url, headers, content)
-        except TooManyFetches as error:
+        except fetching.TooManyFetches as error:
             raise ProviderAway(f"{error}{self._last_of(source)}") from None
-        except FetchRefused as error:
+        except fetching.FetchRefused as error:
             raise self._note_failure(source, str(error)) from None
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise self._note_failure(source, f"{url} answered {answer.status_code}.")
@@ -257,7 +252,7 @@ class _OAuthClient(OAuth2Client):  # type: ignore[misc]
         self,
         client: ProviderClient,
         metadata: ProviderMetadata,
-        post: Callable[[str, Mapping[str, str], str], Awaitable[HttpAnswer]],
+        post: Callable[[str, Mapping[str, str], str], Awaitable[fetching.HttpAnswer]],
     ) -> None:
         openid = [OPENID] if metadata.is_openid else []
         ids = (client.client_id, client.client_secret, _auth_method(client, metadata))

@@ -10,6 +10,7 @@ from typing import Protocol
 from issuer import __version__
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
+from issuer.inspection import probing
 from issuer.inspection.components import InspectionReport
 from issuer.inspection.inspections import InspectionRequest, Inspections
 from issuer.inspection.observed import (
@@ -20,13 +21,6 @@ from issuer.inspection.observed import (
     WITHOUT,
     Observed,
     probes_of,
-)
-from issuer.inspection.probing import (
-    FOREIGN_ORIGIN,
-    TOTAL_SECONDS,
-    NotInspected,
-    Prober,
-    members_in,
 )
 from issuer.inspection.rules import exposures_in
 from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, Metrics
@@ -83,8 +77,9 @@ def _inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
     try:
         observed = asyncio.run(_observe(request))
     except TimeoutError:
-        raise NotInspected(
-            f"The AgentOS at {request.url} answers too slowly: not all within {TOTAL_SECONDS:g} s."
+        raise probing.NotInspected(
+            f"The AgentOS at {request.url} answers too slowly: not all within"
+            f" {probing.TOTAL_SECONDS:g} s."
         ) from None
     return InspectionReport(
         audience=request.audience,
@@ -97,11 +92,11 @@ def _inspect(request: InspectionRequest, now: datetime) -> InspectionReport:
 
 async def _observe(request: InspectionRequest) -> Observed:
     user_agent = f"agentos-issuer/{__version__} (inspection; +{request.issuer})"
-    prober = Prober(request.url, user_agent, request.tokens.texts)
-    async with asyncio.timeout(TOTAL_SECONDS), prober:
+    prober = probing.Prober(request.url, user_agent, request.tokens.texts)
+    async with asyncio.timeout(probing.TOTAL_SECONDS), prober:
         # First: agno may learn only from a request that its WebSocket requires tokens.
-        first_message = members_in(await prober.first_message(SOCKET) or "")
-        await prober.read(INFO, Origin=FOREIGN_ORIGIN)
+        first_message = probing.members_in(await prober.first_message(SOCKET) or "")
+        await prober.read(INFO, Origin=probing.FOREIGN_ORIGIN)
         await prober.read(CONFIG)
         await prober.send(WITHOUT)
         observed = Observed(request, prober.answers, first_message)
@@ -121,4 +116,5 @@ def _require_agent_os(observed: Observed) -> None:
     answer = observed.answers[CONFIG]
     if WITHOUT not in observed.answers or not (answer.is_refused or observed.config):
         url, status = observed.request.url, answer.status
-        raise NotInspected(f"There is no AgentOS at {url}: GET {CONFIG.path} answers {status}.")
+        message = f"There is no AgentOS at {url}: GET {CONFIG.path} answers {status}."
+        raise probing.NotInspected(message)

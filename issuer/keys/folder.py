@@ -13,15 +13,7 @@ from typing import Any
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.fields.text import escape
 from issuer.files import read_regular, read_trusted, reason_of, remove_partial, write_private
-from issuer.keys.private_key import (
-    MadeKey,
-    PrivateKey,
-    generate,
-    public_jwk,
-    read_pem,
-    signed,
-    signs,
-)
+from issuer.keys import private_key
 from issuer.keys.sealing import FILE
 from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import SigningAlgorithm
@@ -35,12 +27,12 @@ class FolderKeyBackend:
     def __init__(self, folder: Path, stored: Callable[[], Mapping[str, bool]]) -> None:
         self._folder = folder
         self._stored = stored
-        self._ready: dict[str, PrivateKey] = {}
+        self._ready: dict[str, private_key.PrivateKey] = {}
 
     def owns(self, handle: bytes) -> bool:
         return handle.startswith(FILE)
 
-    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> private_key.MadeKey:
         if not self._folder.is_dir():
             raise ConfigurationError(
                 f"ISSUER_KEY_FOLDER {self._folder} does not exist: mount it, or run `issuer init`"
@@ -49,25 +41,25 @@ class FolderKeyBackend:
         provided = (
             (path.name, key)
             for path, key in self._unused()
-            if signs(key, alg) and key.thumbprint() not in besides
+            if private_key.signs(key, alg) and key.thumbprint() not in besides
         )
         name, key = next(provided, None) or self._make(alg)
         self._ready[key.thumbprint()] = key  # reading an RSA key again is slow
-        return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
+        return private_key.MadeKey(private_key.public_jwk(key, alg), FILE + os.fsencode(name))
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         if kid not in self._ready:
             path = self._path(handle)
             key = read_key_file(path)
-            if not signs(key, alg):
+            if not private_key.signs(key, alg):
                 raise ConfigurationError(f"{path} holds a key that cannot sign {alg}.")
             if key.thumbprint() != kid:
                 raise ConfigurationError(f"{path} holds another key than {kid}.")
             self._ready[kid] = key
-        return public_jwk(self._ready[kid], alg)
+        return private_key.public_jwk(self._ready[kid], alg)
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
-        return signed(self._ready.get(kid), header, payload)
+        return private_key.signed(self._ready.get(kid), header, payload)
 
     def destroy(self, kid: str, handle: bytes) -> None:
         self._ready.pop(kid, None)
@@ -77,7 +69,7 @@ class FolderKeyBackend:
         remove_partial(self._folder)
         self._unused()
 
-    def _unused(self) -> list[tuple[Path, PrivateKey]]:
+    def _unused(self) -> list[tuple[Path, private_key.PrivateKey]]:
         """Key files that the database does not know. Removes those of destroyed keys."""
         stored, unused = self._stored(), []
         for path in key_files(self._folder):
@@ -93,8 +85,8 @@ class FolderKeyBackend:
                 self._remove(path, kid)
         return unused
 
-    def _make(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
-        key = generate(alg)
+    def _make(self, alg: SigningAlgorithm) -> tuple[str, private_key.PrivateKey]:
+        key = private_key.generate(alg)
         name = f"{key.thumbprint()}.pem"
         try:
             write_private(self._folder / name, key.as_pem(private=True).decode())
@@ -110,7 +102,7 @@ class FolderKeyBackend:
         if not path.is_file():
             return
         try:
-            if read_pem(read_regular(path)[0], str(path)).thumbprint() != kid:
+            if private_key.read_pem(read_regular(path)[0], str(path)).thumbprint() != kid:
                 return
             target = path.resolve() if path.is_symlink() else None
             path.unlink(missing_ok=True)
@@ -133,7 +125,7 @@ def key_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.pem"))
 
 
-def read_key_file(path: Path) -> PrivateKey:
+def read_key_file(path: Path) -> private_key.PrivateKey:
     """The key in the file; `ConfigurationError` if there is none, or others can read it.
 
     Kubernetes mounts secrets as links within the folder; no other links are followed.
@@ -150,4 +142,4 @@ def read_key_file(path: Path) -> PrivateKey:
         raise ConfigurationError(f"There is no key file {path}.") from None
     except OSError as error:
         raise ConfigurationError(f"Cannot read the key {path}: {reason_of(error)}.") from None
-    return read_pem(content, str(path))
+    return private_key.read_pem(content, str(path))

@@ -7,15 +7,7 @@ parameters it needs, whether they belong together. At its hooks it asks the gran
 from dataclasses import dataclass
 from typing import Any
 
-from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import (
-    AuthorizationServer,
-    ClientMixin,
-    OAuth2Request,
-    TokenMixin,
-    UnauthorizedClientError,
-    grants,
-)
+from authlib.oauth2 import OAuth2Error, rfc6749
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc8628 import DeviceCodeGrant
 
@@ -31,7 +23,7 @@ from issuer.vocabulary import ErrorCode, GrantType
 _SECURE_URL = "https://localhost/"
 
 
-class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
+class IssuerAuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]
     """Runs Authlib's grants. The endpoints authenticate, issue, audit and answer."""
 
     def __init__(self, parts: ProtocolParts) -> None:
@@ -73,7 +65,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
-class AuthlibClient(ClientMixin):  # type: ignore[misc]
+class AuthlibClient(rfc6749.ClientMixin):  # type: ignore[misc]
     """A client in the form that Authlib's grants expect."""
 
     record: ClientRecord
@@ -102,7 +94,7 @@ class AuthlibCode:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthlibToken(TokenMixin):  # type: ignore[misc]
+class AuthlibToken(rfc6749.TokenMixin):  # type: ignore[misc]
     """A refresh token in the form that Authlib's grant expects."""
 
     found: ValidatedToken
@@ -114,7 +106,7 @@ class AuthlibToken(TokenMixin):  # type: ignore[misc]
         return " ".join(sorted(self.found.family.scopes))
 
 
-class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
+class AuthlibRequest(rfc6749.OAuth2Request):  # type: ignore[misc]
     """An authenticated request in the form that Authlib's grants expect."""
 
     def __init__(self, authenticated: AuthenticatedRequest) -> None:
@@ -128,7 +120,7 @@ class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
         return self.authenticated.parameters
 
 
-class Steps(grants.BaseGrant):  # type: ignore[misc]
+class Steps(rfc6749.grants.BaseGrant):  # type: ignore[misc]
     """Mixed in before Authlib's grant of the same `GRANT_TYPE`. Each method is a hook of Authlib.
 
     What a token may contain takes the place of the user, and is returned as the token.
@@ -151,11 +143,11 @@ class Steps(grants.BaseGrant):  # type: ignore[misc]
         """Access tokens are not stored; the endpoint writes an audit event."""
 
 
-class ClientCredentialsSteps(Steps, grants.ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentialsSteps(Steps, rfc6749.grants.ClientCredentialsGrant):  # type: ignore[misc]
     """RFC 6749 §4.4."""
 
 
-class PasswordSteps(Steps, grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
+class PasswordSteps(Steps, rfc6749.grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
     """RFC 6749 §4.3."""
 
     def authenticate_user(self, username: str, password: str) -> Granted:
@@ -171,7 +163,7 @@ class EarlierSteps(Steps):
         return granted
 
 
-class CodeSteps(EarlierSteps, grants.AuthorizationCodeGrant):  # type: ignore[misc]
+class CodeSteps(EarlierSteps, rfc6749.grants.AuthorizationCodeGrant):  # type: ignore[misc]
     """RFC 6749 §4.1."""
 
     def query_authorization_code(self, code: str, client: AuthlibClient) -> AuthlibCode:
@@ -191,7 +183,7 @@ class DeviceCodeSteps(EarlierSteps, DeviceCodeGrant):  # type: ignore[misc]
         return self.authenticate_user(credential)
 
 
-class RefreshTokenSteps(EarlierSteps, grants.RefreshTokenGrant):  # type: ignore[misc]
+class RefreshTokenSteps(EarlierSteps, rfc6749.grants.RefreshTokenGrant):  # type: ignore[misc]
     """RFC 6749 §6."""
 
     def authenticate_refresh_token(self, refresh_token: str) -> AuthlibToken:
@@ -204,12 +196,12 @@ class RefreshTokenSteps(EarlierSteps, grants.RefreshTokenGrant):  # type: ignore
         """Done in the transaction that stores the successor."""
 
 
-class OwnSteps(Steps, grants.TokenEndpointMixin):  # type: ignore[misc]
+class OwnSteps(Steps, rfc6749.grants.TokenEndpointMixin):  # type: ignore[misc]
     """For a grant of ours that reads all parameters itself."""
 
     def validate_token_request(self) -> None:
         if not self.request.client.check_grant_type(self.GRANT_TYPE):
-            raise UnauthorizedClientError(
+            raise rfc6749.UnauthorizedClientError(
                 f"The client is not authorized to use 'grant_type={self.GRANT_TYPE}'"
             )
 

@@ -18,16 +18,7 @@ from issuer.clock import Clock
 from issuer.errors import InvalidCredentials
 from issuer.federation.fetching import FetchNeeded
 from issuer.http.requests import values_of
-from issuer.oauth.messages import (
-    AuthenticatedRequest,
-    OAuthError,
-    ParsedRequest,
-    PasswordAttempt,
-    ReceivedForm,
-    invalid_client,
-    invalid_request,
-    named_principal,
-)
+from issuer.oauth import messages
 from issuer.rate_limits.limits import RateLimits
 from issuer.rate_limits.password_pool import PasswordPool, user_key
 from issuer.telemetry.logs import note_client
@@ -51,10 +42,10 @@ class PresentedClient:
 
 
 # A method: the credentials of its kind in the request; `invalid_request` if they are unreadable.
-Methods: TypeAlias = Mapping[AuthMethod, Callable[[ParsedRequest], PresentedClient | None]]
+Methods: TypeAlias = Mapping[AuthMethod, Callable[[messages.ParsedRequest], PresentedClient | None]]
 
 
-def client_secret_basic(request: ParsedRequest) -> PresentedClient | None:
+def client_secret_basic(request: messages.ParsedRequest) -> PresentedClient | None:
     """HTTP Basic (RFC 6749 §2.3.1, RFC 7617): the `Authorization` header."""
     headers = values_of(request.form.headers, b"authorization")
     if len(headers) > 1:
@@ -76,14 +67,14 @@ def client_secret_basic(request: ParsedRequest) -> PresentedClient | None:
     return PresentedClient(client_id, secret)
 
 
-def client_secret_post(request: ParsedRequest) -> PresentedClient | None:
+def client_secret_post(request: messages.ParsedRequest) -> PresentedClient | None:
     """Credentials in the form (RFC 6749 §2.3.1)."""
     if (secret := request.parameters.get("client_secret")) is None:
         return None
     return PresentedClient(request.parameters.get("client_id", ""), secret)
 
 
-def private_key_jwt(request: ParsedRequest) -> PresentedClient | None:
+def private_key_jwt(request: messages.ParsedRequest) -> PresentedClient | None:
     """An assertion that the client has signed (RFC 7521 §4.2, RFC 7523 §2.2).
 
     The form may leave `client_id` out: then the assertion names the client.
@@ -93,13 +84,13 @@ def private_key_jwt(request: ParsedRequest) -> PresentedClient | None:
         return None
     client_id = parameters.get("client_id") or _unverified_subject(assertion)
     if (kind := parameters.get("client_assertion_type")) is None:
-        raise invalid_request("client_assertion_type is missing.", target=client_id)
+        raise messages.invalid_request("client_assertion_type is missing.", target=client_id)
     if kind != CLIENT_ASSERTION_TYPE:
-        raise invalid_client("unknown client_assertion_type", client_id)
+        raise messages.invalid_client("unknown client_assertion_type", client_id)
     return PresentedClient(client_id, None, assertion)
 
 
-def no_credentials(request: ParsedRequest) -> PresentedClient | None:
+def no_credentials(request: messages.ParsedRequest) -> PresentedClient | None:
     """Public clients: their id, and no credentials of any kind (RFC 6749 §3.2.1, RFC 7591 §2)."""
     parameters = request.parameters
     client_id = parameters.get("client_id")
@@ -119,7 +110,7 @@ WITH_CREDENTIALS: Methods = {
 METHODS: Methods = {**WITH_CREDENTIALS, AuthMethod.NONE: no_credentials}
 
 
-def presented_client(request: ParsedRequest, methods: Methods) -> PresentedClient:
+def presented_client(request: messages.ParsedRequest, methods: Methods) -> PresentedClient:
     """The client that the request authenticates by one of the `methods`, not yet checked.
 
     These are all, or all but `none`. `OAuthError` if there is no client, or if the request uses
@@ -129,12 +120,12 @@ def presented_client(request: ParsedRequest, methods: Methods) -> PresentedClien
     if not found and AuthMethod.NONE in methods and (public := no_credentials(request)) is not None:
         found = [public]
     if len(found) > 1:
-        raise invalid_request("Use one method of client authentication, not several.")
+        raise messages.invalid_request("Use one method of client authentication, not several.")
     if not found:
-        raise invalid_client("no credentials")
+        raise messages.invalid_client("no credentials")
     (presented,) = found
     if request.parameters.get("client_id", presented.client_id) != presented.client_id:
-        raise invalid_request(
+        raise messages.invalid_request(
             "The request names one client and authenticates another.", target=presented.client_id
         )
     return presented
@@ -160,8 +151,8 @@ class CredentialChecks:
     _assertions_in_use: "ClientAssertions | None" = field(default=None, init=False)
 
     async def authenticate(
-        self, request: ParsedRequest, methods: Methods = METHODS, *, again: bool = False
-    ) -> AuthenticatedRequest:
+        self, request: messages.ParsedRequest, methods: Methods = METHODS, *, again: bool = False
+    ) -> messages.AuthenticatedRequest:
         """The request with its client; `invalid_client`, the same for every cause.
 
         `again`: this request was authenticated before, and has used its assertion itself.
@@ -170,20 +161,20 @@ class CredentialChecks:
         client_id, client = presented.client_id, None
         if presented.assertion is None:
             client = self._authentication.from_memory(client_id, presented.secret, now)
-        note_client(client.record.client_id if client else named_principal(client_id))
+        note_client(client.record.client_id if client else messages.named_principal(client_id))
         if client is None:
             client = await self._look_up(request.form, presented, again=again)
         self._last_use.note(client.secret, now, request.form.actor.address)
-        return AuthenticatedRequest(
+        return messages.AuthenticatedRequest(
             request, client.record, client.secret, client.assertion, is_retry=again
         )
 
     async def password(
         self,
-        form: ReceivedForm,
+        form: messages.ReceivedForm,
         username: str,
-        check: Callable[[PasswordAttempt], T],
-        attempt: PasswordAttempt,
+        check: Callable[[messages.PasswordAttempt], T],
+        attempt: messages.PasswordAttempt,
     ) -> T:
         """`check(attempt)` in the pool, within the limits of the user and the address.
 
@@ -199,7 +190,7 @@ class CredentialChecks:
         return _result(result)
 
     async def _look_up(
-        self, form: ReceivedForm, presented: PresentedClient, *, again: bool
+        self, form: messages.ReceivedForm, presented: PresentedClient, *, again: bool
     ) -> AuthenticatedClient:
         """What is not known here is fetched once, without holding a thread meanwhile."""
         outcome = await self._run_limited(form, partial(self._check, presented, again, False))
@@ -210,7 +201,7 @@ class CredentialChecks:
         return outcome
 
     async def _run_limited(
-        self, form: ReceivedForm, check: Callable[[], Awaitable[T | OAuthError]]
+        self, form: messages.ReceivedForm, check: Callable[[], Awaitable[T | messages.OAuthError]]
     ) -> T:
         """`check()`; wrong credentials count for the address."""
         limit = self.limits.failures
@@ -219,7 +210,7 @@ class CredentialChecks:
 
     async def _check(
         self, presented: PresentedClient, again: bool, is_last: bool
-    ) -> AuthenticatedClient | FetchNeeded | OAuthError:
+    ) -> AuthenticatedClient | FetchNeeded | messages.OAuthError:
         """The client; the same error for every cause."""
         client_id, now = presented.client_id, self._clock()
         try:
@@ -230,7 +221,7 @@ class CredentialChecks:
                 from_database, client_id, presented.secret, now, is_last=is_last
             )
         except InvalidCredentials as error:
-            return invalid_client(error.reason, client_id)
+            return messages.invalid_client(error.reason, client_id)
 
     async def _prove(
         self, client_id: str, text: str, now: datetime, again: bool, is_last: bool
@@ -254,26 +245,26 @@ class CredentialChecks:
         return self._assertions_in_use.proven(client_id, text, now, is_last=is_last)
 
 
-def _outcome(check: Callable[[], T]) -> T | OAuthError:
+def _outcome(check: Callable[[], T]) -> T | messages.OAuthError:
     """What `check` returns, or refuses: so that the pool can count it."""
     try:
         return check()
-    except OAuthError as error:
+    except messages.OAuthError as error:
         return error
 
 
-def _result(outcome: T | OAuthError) -> T:
-    if isinstance(outcome, OAuthError):
+def _result(outcome: T | messages.OAuthError) -> T:
+    if isinstance(outcome, messages.OAuthError):
         raise outcome
     return outcome
 
 
 def _is_wrong(result: object) -> bool:
-    return isinstance(result, OAuthError) and result.error in _WRONG_CREDENTIALS
+    return isinstance(result, messages.OAuthError) and result.error in _WRONG_CREDENTIALS
 
 
-def _unreadable() -> OAuthError:
-    return invalid_request("The Authorization header cannot be read.")
+def _unreadable() -> messages.OAuthError:
+    return messages.invalid_request("The Authorization header cannot be read.")
 
 
 def _unverified_subject(assertion: str) -> str:

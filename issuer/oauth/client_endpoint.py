@@ -9,17 +9,9 @@ from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http.requests import caller
+from issuer.oauth import messages
 from issuer.oauth.client_authentication import METHODS, Methods
 from issuer.oauth.endpoint import EndpointParts
-from issuer.oauth.messages import (
-    AuthenticatedRequest,
-    NothingDone,
-    OAuthError,
-    OAuthResponse,
-    parse_form,
-    receive_form,
-    require,
-)
 from issuer.rate_limits.request_limits import ClientQueues
 from issuer.refresh_tokens import PREFIX
 from issuer.revocations.revocations import FeedFull
@@ -44,34 +36,36 @@ class ClientEndpoint:
     def __post_init__(self) -> None:
         self._tokens = self._parts.tokens
 
-    async def __call__(self, http_request: Request) -> OAuthResponse:
+    async def __call__(self, http_request: Request) -> messages.OAuthResponse:
         answer = await self._parts.respond(http_request, f"{self.name}_refused", self._answer)
         return replace(answer, is_for_scripts=self.is_for_scripts)
 
-    async def answer_from_memory(self, request: AuthenticatedRequest) -> OAuthResponse | None:
+    async def answer_from_memory(
+        self, request: messages.AuthenticatedRequest
+    ) -> messages.OAuthResponse | None:
         """The answer, as `answer` gives it, where it needs no query of its own."""
         return None
 
-    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+    def answer(self, request: messages.AuthenticatedRequest) -> messages.OAuthResponse:
         """The answer; `OAuthError` if it refuses. Its audit event is in the same transaction."""
         raise NotImplementedError
 
-    async def _answer(self, http_request: Request) -> OAuthResponse:
+    async def _answer(self, http_request: Request) -> messages.OAuthResponse:
         actor = caller(http_request)
         try:
-            request = parse_form(await receive_form(http_request, actor))
+            request = messages.parse_form(await messages.receive_form(http_request, actor))
             authenticated = await self._parts.checks.authenticate(request, self.methods)
             actor = authenticated.actor
             if (at_once := await self.answer_from_memory(authenticated)) is not None:
                 return at_once
 
-            async def answer() -> OAuthResponse:
+            async def answer() -> messages.OAuthResponse:
                 return await self._parts.queries.run(self.answer, authenticated)
 
             if self._queues is None:
                 return await answer()
             return await self._queues.run(authenticated.client.client_id, answer)
-        except (OAuthError, TooManyRequests) as error:
+        except (messages.OAuthError, TooManyRequests) as error:
             return await self._parts.refuse(f"{self.name}.refused", error, actor)
 
 
@@ -86,22 +80,22 @@ class Revocation(ClientEndpoint):
 
     _administration: Administration
 
-    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+    def answer(self, request: messages.AuthenticatedRequest) -> messages.OAuthResponse:
         """Durable before the answer. The hint is ignored (§2.1): a token shows its kind."""
-        token, client_id = require(request, "token"), request.client.client_id
+        token, client_id = messages.require(request, "token"), request.client.client_id
         if not token.startswith(PREFIX):
             self._revoke_access_token(self._access_token(token, client_id), request.actor)
         elif not self._tokens.refresh_tokens.revoke(token, client_id, request.actor):
             # The same for a token of another client: the caller must not learn that it is active.
-            raise NothingDone("no active refresh token of the client")
-        return OAuthResponse(200, {})
+            raise messages.NothingDone("no active refresh token of the client")
+        return messages.OAuthResponse(200, {})
 
     def _revoke_access_token(self, token: VerifiedToken, actor: Actor) -> None:
         try:
             with self._administration.changing(actor) as work:
                 work.token_revocations.revoke_own(token)
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
-            raise OAuthError(
+            raise messages.OAuthError(
                 ErrorCode.TEMPORARILY_UNAVAILABLE,
                 "Not revoked: the revocation feed cannot list more tokens of this client."
                 " The token stays valid until it expires.",
@@ -113,10 +107,12 @@ class Revocation(ClientEndpoint):
             verified = self._tokens.any_reader.read(token)
         except InvalidCredentials as error:
             # Without the part that may quote the token.
-            raise NothingDone(error.reason.partition(":")[0]) from None
+            raise messages.NothingDone(error.reason.partition(":")[0]) from None
         if verified.client_id != client_id:
             # The token itself names its client: the response reveals nothing new.
-            raise OAuthError(ErrorCode.INVALID_GRANT, "The token was issued to another client.")
+            raise messages.OAuthError(
+                ErrorCode.INVALID_GRANT, "The token was issued to another client."
+            )
         return verified
 
 
@@ -132,12 +128,12 @@ class DeviceAuthorization(ClientEndpoint):
     _device_codes: DeviceCodes
     _page_url: str
 
-    def answer(self, request: AuthenticatedRequest) -> OAuthResponse:
+    def answer(self, request: messages.AuthenticatedRequest) -> messages.OAuthResponse:
         """The device authorization response (§3.2)."""
         try:
             issued = self._device_codes.issue(request.client, request.parameters, request.actor)
         except InvalidParameter as error:
-            raise OAuthError(ErrorCode(error.error.value), error.description) from None
+            raise messages.OAuthError(ErrorCode(error.error.value), error.description) from None
         complete = f"{self._page_url}?user_code={issued.user_code}"
         places = {"verification_uri": self._page_url, "verification_uri_complete": complete}
-        return OAuthResponse(200, {**asdict(issued), **places})
+        return messages.OAuthResponse(200, {**asdict(issued), **places})

@@ -17,14 +17,8 @@ from issuer.composition.tokens import TokenParts
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal
+from issuer.oauth import messages
 from issuer.oauth.client_authentication import CredentialChecks
-from issuer.oauth.messages import (
-    TOO_MANY_REQUESTS,
-    NothingDone,
-    OAuthError,
-    OAuthResponse,
-    as_oauth_error,
-)
 from issuer.rate_limits.request_limits import RefusalPace
 from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import ErrorCode
@@ -63,7 +57,7 @@ class LoadShedder:
 
     async def pace(self, status: int, address: str | None) -> None:
         """Called before a refusal: delays one with status 429 or 503 to a bounded pace."""
-        if status in {TOO_MANY_REQUESTS, 503}:
+        if status in {messages.TOO_MANY_REQUESTS, 503}:
             await self._pace.wait(address)
 
     def _end(self) -> None:
@@ -83,8 +77,11 @@ class EndpointParts:
     queries: WorkerPool
 
     async def respond(
-        self, request: Request, event: str, answer: Callable[[Request], Awaitable[OAuthResponse]]
-    ) -> OAuthResponse:
+        self,
+        request: Request,
+        event: str,
+        answer: Callable[[Request], Awaitable[messages.OAuthResponse]],
+    ) -> messages.OAuthResponse:
         """The answer. A refusal is logged as `event`, and returned when it may be sent."""
         arrived_at = self.clock.monotonic()
         response = await self.available(request, answer)
@@ -93,34 +90,34 @@ class EndpointParts:
         return response
 
     async def log_refusal(
-        self, request: Request, event: str, error: OAuthError, arrived_at: float
+        self, request: Request, event: str, error: messages.OAuthError, arrived_at: float
     ) -> None:
         """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
         log.info(event, error=error.error, reason=error.reason)
         delayed = error.hides_cause or error.error in _SENT_AT_INTERVALS
-        if delayed or error.status == TOO_MANY_REQUESTS:
+        if delayed or error.status == messages.TOO_MANY_REQUESTS:
             await delay_refusal(self.clock, arrived_at)
         await self.shedder.pace(error.status, caller(request).address)
 
     async def available(
-        self, request: Request, answer: Callable[[Request], Awaitable[OAuthResponse]]
-    ) -> OAuthResponse:
+        self, request: Request, answer: Callable[[Request], Awaitable[messages.OAuthResponse]]
+    ) -> messages.OAuthResponse:
         """The answer; 503 under overload, and while the database is unavailable."""
         try:
             self.shedder.require_time()
             self.tokens.changes.require_current()
             return await answer(request)
         except Unavailable as error:
-            return OAuthResponse.refusing(error)
+            return messages.OAuthResponse.refusing(error)
 
     async def refuse(
-        self, action: str, error: OAuthError | TooManyRequests, actor: Actor
-    ) -> OAuthResponse:
+        self, action: str, error: messages.OAuthError | TooManyRequests, actor: Actor
+    ) -> messages.OAuthResponse:
         """The error response, once the refusal is audited. Those by a rate limit are counted."""
-        refusal = as_oauth_error(error)
+        refusal = messages.as_oauth_error(error)
         # A device asks again and again.
         if refusal.is_pending or refusal.error == ErrorCode.SLOW_DOWN:
-            return OAuthResponse.refusing(refusal)
+            return messages.OAuthResponse.refusing(refusal)
         event = Event(
             at=self.clock(),
             actor=actor,
@@ -128,11 +125,11 @@ class EndpointParts:
             target=refusal.target or actor.id,
             outcome=Outcome.REFUSED,
             reason=refusal.reason,
-            details={} if isinstance(refusal, NothingDone) else {"error": refusal.error},
+            details={} if isinstance(refusal, messages.NothingDone) else {"error": refusal.error},
         )
-        if refusal.status == TOO_MANY_REQUESTS:
+        if refusal.status == messages.TOO_MANY_REQUESTS:
             network = replace(actor, address=network_of(actor.address))
             self.flood.note(replace(event, actor=network, target=None))
         else:
             await self.audit.record(event)
-        return OAuthResponse.refusing(refusal)
+        return messages.OAuthResponse.refusing(refusal)

@@ -13,13 +13,7 @@ from issuer.http.cookies import Cookies
 from issuer.http.etags import etag_of
 from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import document
-from issuer.oauth.authorization import (
-    AUTHORIZATION_PATH,
-    LOGOUT_PATH,
-    AuthorizationEndpoint,
-    LogoutEndpoint,
-    ProblemPage,
-)
+from issuer.oauth import authorization
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH, BackchannelLogoutEndpoint
 from issuer.oauth.client_authentication import CredentialChecks
@@ -47,7 +41,7 @@ def protocol_routes(
     passwords: PasswordPool,
     metrics: Metrics,
     limits: RateLimits,
-    problem_page: ProblemPage,
+    problem_page: authorization.ProblemPage,
     tracing: Tracing,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
@@ -98,8 +92,8 @@ def protocol_routes(
     base, read = settings.base_path, ("GET", "HEAD")
     of_pages = (parts.people, settings.url, people, Cookies(settings.url), problem_page)
     pages = (
-        (AUTHORIZATION_PATH, AuthorizationEndpoint(*of_pages, metrics)),
-        (LOGOUT_PATH, LogoutEndpoint(*of_pages)),
+        (authorization.AUTHORIZATION_PATH, authorization.AuthorizationEndpoint(*of_pages, metrics)),
+        (authorization.LOGOUT_PATH, authorization.LogoutEndpoint(*of_pages)),
     )
     return [
         *(_route(base + path, page, "GET", "POST", is_for_scripts=False) for path, page in pages),

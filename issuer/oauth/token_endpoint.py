@@ -11,20 +11,10 @@ from issuer.audit import Actor, Event
 from issuer.directory import Directory
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.http.requests import caller, values_of
+from issuer.oauth import messages
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.endpoint import EndpointParts
 from issuer.oauth.grants import Grant, Granted, presented_username
-from issuer.oauth.messages import (
-    AuthenticatedRequest,
-    OAuthError,
-    OAuthResponse,
-    PasswordAttempt,
-    ReceivedForm,
-    invalid_request,
-    parse_form,
-    quote,
-    receive_form,
-)
 from issuer.refresh_tokens import TokenToStore
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
@@ -81,7 +71,7 @@ class TokenEndpoint:
         self._tokens = self._parts.tokens
         self._cache = GrantedCache(self._tokens.directory)
 
-    async def __call__(self, http_request: Request) -> OAuthResponse:
+    async def __call__(self, http_request: Request) -> messages.OAuthResponse:
         arrived_at = self._parts.clock.monotonic()
         try:
             answer = await self._parts.available(http_request, self._answer)
@@ -96,16 +86,16 @@ class TokenEndpoint:
             await self._parts.log_refusal(http_request, "token_refused", error, arrived_at)
         return answer
 
-    async def _answer(self, http_request: Request) -> OAuthResponse:
+    async def _answer(self, http_request: Request) -> messages.OAuthResponse:
         """Parse, authenticate, authorize, issue, audit. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             with self._tracing.span("parse"):
-                form = await receive_form(http_request, actor)
+                form = await messages.receive_form(http_request, actor)
             fingerprint = self._cache.fingerprint(form)
             issued = await self._issue_again(form, fingerprint)
             if issued is None:
-                request = parse_form(form)
+                request = messages.parse_form(form)
                 grant = self._server.grant_of(request)
                 with self._tracing.span("authenticate"):
                     authenticated = await self._parts.checks.authenticate(request)
@@ -113,11 +103,11 @@ class TokenEndpoint:
                 if (requests := self._parts.checks.limits.requests) is not None:
                     await requests.count(authenticated.client.client_id)
                 issued = await self._issue(grant, authenticated, fingerprint)
-        except (OAuthError, TooManyRequests) as error:
+        except (messages.OAuthError, TooManyRequests) as error:
             return await self._parts.refuse("token.refused", error, actor)
         self._tokens.last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
-        return OAuthResponse.issuing(
+        return messages.OAuthResponse.issuing(
             issued.access_token,
             issued.refresh_token,
             issued.id_token,
@@ -125,7 +115,7 @@ class TokenEndpoint:
         )
 
     async def _issue_again(
-        self, form: ReceivedForm, fingerprint: bytes | None
+        self, form: messages.ReceivedForm, fingerprint: bytes | None
     ) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
         now = self._parts.clock()
@@ -138,7 +128,7 @@ class TokenEndpoint:
         return outcome if isinstance(outcome, IssuedToken) else None
 
     async def _issue(
-        self, grant: Grant, request: AuthenticatedRequest, fingerprint: bytes | None
+        self, grant: Grant, request: messages.AuthenticatedRequest, fingerprint: bytes | None
     ) -> IssuedToken:
         """A token for what the grant allows.
 
@@ -161,7 +151,7 @@ class TokenEndpoint:
         return outcome
 
     async def _attempt(
-        self, grant: Grant, request: AuthenticatedRequest
+        self, grant: Grant, request: messages.AuthenticatedRequest
     ) -> IssuedToken | RevokedUntil:
         """On the event loop if the grant is decided from memory, else in a worker pool."""
         if grant.hashes_passwords:
@@ -174,21 +164,21 @@ class TokenEndpoint:
             outcome = await self._parts.queries.run(self._authorize, request)
         return await self._audit(outcome)
 
-    async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
+    async def _sign_in(self, request: messages.AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         """Wait while other attempts in progress decide whether this password may be tried."""
         form, username = request.parsed.form, presented_username(request)
 
-        def check(attempt: PasswordAttempt) -> IssuedToken | RevokedUntil:
+        def check(attempt: messages.PasswordAttempt) -> IssuedToken | RevokedUntil:
             return self._authorize(replace(request, attempt=attempt))
 
         async def attempt(may_wait: bool) -> IssuedToken | RevokedUntil:
             return await self._parts.checks.password(
-                form, username, check, PasswordAttempt(may_wait)
+                form, username, check, messages.PasswordAttempt(may_wait)
             )
 
         return await waiting_for_others(self._parts.clock, attempt)
 
-    def _authorize(self, request: AuthenticatedRequest) -> IssuedToken | RevokedUntil:
+    def _authorize(self, request: messages.AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         with self._tracing.span("authorize"):
             granted = self._server.authorize(request)
         return self._sign(granted, request.actor, self._parts.clock())
@@ -199,7 +189,7 @@ class TokenEndpoint:
             with self._tracing.span("issue"):
                 token = self._tokens.issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
-            raise invalid_request(quote(str(error))) from None
+            raise messages.invalid_request(messages.quote(str(error))) from None
         if isinstance(token, RevokedUntil):
             return token
         issued = IssuedToken(granted, token, actor, now)
@@ -263,7 +253,7 @@ class GrantedCache:
         self._granted: dict[bytes, Granted] = {}
         self._last_of: dict[str, bytes] = {}
 
-    def fingerprint(self, form: ReceivedForm) -> bytes | None:
+    def fingerprint(self, form: messages.ReceivedForm) -> bytes | None:
         """A keyed hash of all that the grant depends on: the credentials and the form."""
         credentials = values_of(form.headers, b"authorization")
         if len(form.body) + sum(map(len, credentials)) > _MAX_CACHED_BYTES:

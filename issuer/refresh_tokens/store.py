@@ -4,21 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Table,
-    Text,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import cast as sql_cast
+import sqlalchemy as sa
 
 from issuer.database import Connection
 from issuer.database.counts import read_feed_count, wait_for_revocations
@@ -43,25 +29,25 @@ _OFFLINE = f'"{OFFLINE_ACCESS}"'
 _COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}
 _HAS_ENDED = ended_since(Row.change, _COLUMN_OF_CLAIM)
 # Built once, and without rows of the ORM: they run with every refresh.
-_FAMILIES = cast(Table, Row.__table__)
+_FAMILIES = cast(sa.Table, Row.__table__)
 _FIND = (
-    select(_FAMILIES, SignInSessionRow.created_at.label("began_at"), SignInSessionRow.used_at)
+    sa.select(_FAMILIES, SignInSessionRow.created_at.label("began_at"), SignInSessionRow.used_at)
     .outerjoin(SignInSessionRow, SignInSessionRow.id == Row.sign_in_session)
-    .where(Row.handle.in_(bindparam("handles", expanding=True)), ~_HAS_ENDED)
+    .where(Row.handle.in_(sa.bindparam("handles", expanding=True)), ~_HAS_ENDED)
 )
 _LOCK = (
-    select(Row.id, Row.digest, revoked_until(_COLUMN_OF_CLAIM))
-    .where(Row.id.in_(bindparam("ids", expanding=True)), ~_HAS_ENDED)
+    sa.select(Row.id, Row.digest, revoked_until(_COLUMN_OF_CLAIM))
+    .where(Row.id.in_(sa.bindparam("ids", expanding=True)), ~_HAS_ENDED)
     .with_for_update(of=Row, key_share=True, skip_locked=True)
 )
-_ADD = insert(_FAMILIES)
+_ADD = sa.insert(_FAMILIES)
 _NOW = _FAMILIES.c
-_UNTIL = bindparam("its_access_until", type_=_NOW.access_until.type)
+_UNTIL = sa.bindparam("its_access_until", type_=_NOW.access_until.type)
 _ROTATE = (
-    update(_FAMILIES)
-    .where(_NOW.id == bindparam("its_id"))
-    .values({name: bindparam(f"its_{name}") for name in _ROTATED})
-    .values(access_until=case((_NOW.access_until > _UNTIL, _NOW.access_until), else_=_UNTIL))
+    sa.update(_FAMILIES)
+    .where(_NOW.id == sa.bindparam("its_id"))
+    .values({name: sa.bindparam(f"its_{name}") for name in _ROTATED})
+    .values(access_until=sa.case((_NOW.access_until > _UNTIL, _NOW.access_until), else_=_UNTIL))
 )
 
 # A family that was deleted: its id, its client, and when its last access token expires.
@@ -120,25 +106,25 @@ class FamilyStore(Statements):
         """Whether user and client are enabled, with the same password and the same audience."""
         row, at = UserRow, ClientAudienceRow
         same = row.password_hash == password_hash
-        user = exists().where(row.id == user_id, same, row.disabled.is_(False))
-        client = exists().where(ClientRow.client_id == client_id, ClientRow.disabled.is_(False))
-        audience = exists().where(at.client_id == client_id, at.audience_id == audience_id)
-        return self.session.scalars(select(and_(user, client, audience))).one()
+        user = sa.exists().where(row.id == user_id, same, row.disabled.is_(False))
+        client = sa.exists().where(ClientRow.client_id == client_id, ClientRow.disabled.is_(False))
+        audience = sa.exists().where(at.client_id == client_id, at.audience_id == audience_id)
+        return self.session.scalars(sa.select(sa.and_(user, client, audience))).one()
 
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
-        gone = delete(Row).where(Row.id == family_id, ~_HAS_ENDED).returning(Row.access_until)
+        gone = sa.delete(Row).where(Row.id == family_id, ~_HAS_ENDED).returning(Row.access_until)
         return self.session.scalars(gone).one_or_none()
 
     def end_of_session(self, session_id: str, *, with_offline: bool) -> list[EndedFamily]:
         """Delete the families of a sign-in session; `with_offline`: also with `offline_access`."""
-        spared = () if with_offline else (~sql_cast(Row.openid_scopes, Text).contains(_OFFLINE),)
+        spared = () if with_offline else (~sa.cast(Row.openid_scopes, sa.Text).contains(_OFFLINE),)
         return self._end_all(Row.sign_in_session == session_id, *spared)
 
     def end_outliving(self, user_ids: Collection[str]) -> None:
         """Delete the families of these users that have outlived their sign-in session."""
         began_in_one = Row.sign_in_session.is_not(None)
-        is_over = ~exists().where(SignInSessionRow.id == Row.sign_in_session)
+        is_over = ~sa.exists().where(SignInSessionRow.id == Row.sign_in_session)
         for part in in_parts(user_ids):
             self._end_all(Row.user_id.in_(part), began_in_one, is_over)
 
@@ -146,8 +132,8 @@ class FamilyStore(Statements):
         """Delete the families of a user through one client."""
         return self._end_all(Row.user_id == user_id, Row.client_id == client_id)
 
-    def _end_all(self, *which: ColumnElement[bool]) -> list[EndedFamily]:
-        gone = delete(Row).where(*which, ~_HAS_ENDED)
+    def _end_all(self, *which: sa.ColumnElement[bool]) -> list[EndedFamily]:
+        gone = sa.delete(Row).where(*which, ~_HAS_ENDED)
         ended = self.session.execute(gone.returning(Row.id, Row.client_id, Row.access_until))
         return [(family_id, client_id, until) for family_id, client_id, until in ended]
 
@@ -157,18 +143,20 @@ class FamilyStore(Statements):
         family_ids: list[str] = []
         for kind, column in _COLUMN_OF_CLAIM.items():
             # Join from the few entries to their families: an index finds those.
-            of_entry = and_(entry.kind == kind, entry.id == column)
-            ended = select(Row.id).join(entry, of_entry).where(entry.families_before > Row.change)
+            of_entry = sa.and_(entry.kind == kind, entry.id == column)
+            ended = (
+                sa.select(Row.id).join(entry, of_entry).where(entry.families_before > Row.change)
+            )
             family_ids += self.session.scalars(ended.limit(MAX_DELETED))
         return family_ids[:MAX_DELETED]
 
     def delete(self, family_ids: Sequence[str]) -> None:
-        self.session.execute(delete(Row).where(Row.id.in_(family_ids)))
+        self.session.execute(sa.delete(Row).where(Row.id.in_(family_ids)))
 
     def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired families; whether there may be more."""
         idle, longest = now - lifetimes.idle, now - lifetimes.longest
-        expired = or_(Row.rotated_at <= idle, Row.created_at <= longest)
+        expired = sa.or_(Row.rotated_at <= idle, Row.created_at <= longest)
         return delete_some(self.session, Row, expired) == MAX_DELETED
 
 

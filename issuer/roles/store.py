@@ -8,18 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, null, or_, select, true, uni
 from sqlalchemy.orm import Session
 
 from issuer.clock import Clock
-from issuer.database.held_roles import (
-    THROUGH_GROUPS,
-    THROUGH_ISSUERS,
-    Which,
-    counting_at,
-    holds,
-    is_assigned,
-    is_held,
-    is_live,
-    of_role,
-    roles_of,
-)
+from issuer.database import held_roles
 from issuer.database.store import Statements, Store, begins_with, in_parts
 from issuer.database.tables import (
     AssignmentRow,
@@ -47,7 +36,7 @@ _LOOKED_AT = 10_000
 class Holders:
     """Principals of these `kinds` who hold such a role in any way, by their folded ids."""
 
-    def __init__(self, live: "AssignmentStore", which: Which, *kinds: str) -> None:
+    def __init__(self, live: "AssignmentStore", which: held_roles.Which, *kinds: str) -> None:
         self._live = live
         self._which = which
         self._kinds = kinds
@@ -65,7 +54,7 @@ class Holders:
             return sorted(each for each in self._some if each > after)[:limit]
         key = PrincipalRow.folded_id
         query = select(key).where(key > after, PrincipalRow.kind.in_(self._kinds))
-        query = query.where(holds(self._which, self._live.is_live)).order_by(key)
+        query = query.where(held_roles.holds(self._which, self._live.is_live)).order_by(key)
         return self._live.session.scalars(query.limit(limit)).all()
 
     @lazy_property
@@ -87,7 +76,7 @@ class Holders:
 
     def _members(self) -> Iterator[str]:
         """Beginning with all groups: there are far fewer of them than of users."""
-        groups = select(GroupRow.id).where(is_assigned(self._which, self._live.is_live))
+        groups = select(GroupRow.id).where(held_roles.is_assigned(self._which, self._live.is_live))
         member = GroupMemberRow
         for part in in_parts(self._stream(groups)):
             yield from self._stream(select(member.user_id).where(member.group_id.in_(part)))
@@ -153,7 +142,7 @@ class AssignmentStore(Statements):
         Then indexes alone tell how many hold a role.
         """
         now = self._clock()
-        return is_live(now) if self.ended(now, 1) else true()
+        return held_roles.is_live(now) if self.ended(now, 1) else true()
 
     def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
         """The assignments of several principals, in one query and no order."""
@@ -163,7 +152,9 @@ class AssignmentStore(Statements):
     def role_names_of_all(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
         """The names of the roles that each of these users holds in any way, in order."""
         found: dict[str, set[str]] = {}
-        for folded_id, name in self.session.execute(union(*roles_of(folded_ids, self.is_live))):
+        for folded_id, name in self.session.execute(
+            union(*held_roles.roles_of(folded_ids, self.is_live))
+        ):
             found.setdefault(folded_id, set()).add(name)
         return {folded_id: sorted(names) for folded_id, names in found.items()}
 
@@ -226,16 +217,16 @@ class AssignmentStore(Statements):
 
     def with_holders(self, names: Collection[str]) -> set[str]:
         """Which of these roles some client or user holds in any way; a query for each part."""
-        query = select(RoleRow.name).where(is_held(self.is_live))
+        query = select(RoleRow.name).where(held_roles.is_held(self.is_live))
         return {*self.among(query, RoleRow.name, names)}
 
     def principals_with_role(self, name: str) -> Holders:
         """The clients and users who hold the role in any way."""
-        return Holders(self, of_role(name), "client", "user")
+        return Holders(self, held_roles.of_role(name), "client", "user")
 
     def users_with_role_at(self, audience_id: str) -> Holders:
         """The users with a role there or everywhere, in any way."""
-        return Holders(self, counting_at(audience_id), "user")
+        return Holders(self, held_roles.counting_at(audience_id), "user")
 
     def find_users_with_role_at(self, audience_id: str, text: str, limit: int) -> list[str]:
         """The users with a role there whose ids or names begin so, among the first `_LOOKED_AT`."""
@@ -251,7 +242,7 @@ class AssignmentStore(Statements):
             query = (
                 select(some.c.folded_id)
                 .join(PrincipalRow, PrincipalRow.folded_id == some.c.folded_id)
-                .where(holds(counting_at(audience_id), self.is_live))
+                .where(held_roles.holds(held_roles.counting_at(audience_id), self.is_live))
                 .order_by(some.c.found)
             )
             found |= dict.fromkeys(self.session.scalars(query.limit(limit)))
@@ -334,8 +325,8 @@ class AssignmentStore(Statements):
         """The ids of the users who hold it through a group or a trusted issuer."""
         user, given = select(UserRow.id), ProviderRoleRow.role_name
         queries = (
-            user.select_from(THROUGH_GROUPS).where(AssignmentRow.role_name == role),
-            user.select_from(THROUGH_ISSUERS).where(given == role),
+            user.select_from(held_roles.THROUGH_GROUPS).where(AssignmentRow.role_name == role),
+            user.select_from(held_roles.THROUGH_ISSUERS).where(given == role),
         )
         return {each for query in queries for each in self.session.scalars(query)}
 

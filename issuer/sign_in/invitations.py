@@ -4,14 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-)
+import pydantic
 
 from issuer.authority import Grantor
 from issuer.database.store import as_record
@@ -47,10 +40,10 @@ def _within_bounds(value: timedelta) -> timedelta:
 
 InvitationLifetime = Annotated[
     timedelta,
-    BeforeValidator(lifetime),
-    AfterValidator(_within_bounds),
-    PlainSerializer(in_seconds, return_type=int),
-    WithJsonSchema({"type": "integer", "minimum": 300, "maximum": 2592000}),
+    pydantic.BeforeValidator(lifetime),
+    pydantic.AfterValidator(_within_bounds),
+    pydantic.PlainSerializer(in_seconds, return_type=int),
+    pydantic.WithJsonSchema({"type": "integer", "minimum": 300, "maximum": 2592000}),
 ]
 
 
@@ -58,23 +51,25 @@ class InvitationFields(Fields):
     """The members of an invitation that an operator sets."""
 
     # The default as in requests: pydantic would write it in ISO 8601.
-    lifetime: InvitationLifetime = Field(
+    lifetime: InvitationLifetime = pydantic.Field(
         DEFAULT, json_schema_extra={"default": in_seconds(DEFAULT)}
     )
-    by_email: bool = Field(
+    by_email: bool = pydantic.Field(
         False,
         description="The issuer sends the link to the e-mail address of the user, and shows it to"
         " nobody: accepting it verifies the address. Needs `ISSUER_SMTP_URL`.",
     )
 
 
-class NewInvitation(BaseModel):
+class NewInvitation(pydantic.BaseModel):
     """A link to send to the person, which cannot be shown again; or where the issuer sends it."""
 
-    url: str | None = Field(None, description="The link, unless the issuer sends it.")
+    url: str | None = pydantic.Field(None, description="The link, unless the issuer sends it.")
     expires_at: datetime
-    sent_to: str | None = Field(None, description="The address to which the issuer sends the link.")
-    replaces: datetime | None = Field(
+    sent_to: str | None = pydantic.Field(
+        None, description="The address to which the issuer sends the link."
+    )
+    replaces: datetime | None = pydantic.Field(
         None, description="When an earlier link, which no longer works, would have expired."
     )
 

@@ -11,24 +11,16 @@ from typing import Any, TypeAlias
 from issuer.clock import Clock
 from issuer.directory.records import ProviderRecord, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
+from issuer.federation import public_keys
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, ProviderFailure, Providers
-from issuer.federation.public_keys import (
-    LEEWAY,
-    InvalidToken,
-    SignedToken,
-    parse_token,
-    required_iat,
-    required_jti,
-    valid_until,
-)
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
 from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
 from issuer.sign_in.session_revoker import SignedOut
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
 VerifiedClaims: TypeAlias = Callable[
-    [TrustedIssuerRecord, SignedToken], Awaitable[Mapping[str, Any]]
+    [TrustedIssuerRecord, public_keys.SignedToken], Awaitable[Mapping[str, Any]]
 ]
 
 _CALLBACK = "/sign-in/callback/"  # and the id of the trusted issuer (RFC 9700 §4.4.2.2)
@@ -108,12 +100,12 @@ class ProviderSignIn:
         self, issuer: TrustedIssuerRecord, request: ProviderRequest, text: str, access_token: str
     ) -> dict[str, Any]:
         try:
-            token = parse_token(text)
+            token = public_keys.parse_token(text)
             _check_id_token_type(token)
             claims = await self._verified_claims(issuer, token)
             _check_id_token(claims, request, _record(issuer).client_id, self._clock())
             _check_at_hash(claims, token.unverified.header, access_token)
-        except InvalidToken as error:
+        except public_keys.InvalidToken as error:
             raise InvalidCredentials(f"the ID token: {error}") from None
         return dict(claims)
 
@@ -146,15 +138,15 @@ class ProviderLogout:
         """What the token of one of these issuers says; `InvalidCredentials` names a broken rule."""
         try:
             return await self._verify(text, issuers)
-        except InvalidToken as error:
+        except public_keys.InvalidToken as error:
             raise InvalidCredentials(f"the logout token: {error}") from None
 
     async def _verify(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
-        token = parse_token(text)
+        token = public_keys.parse_token(text)
         named = token.unverified.issuer
         issuer = next((e for e in issuers if e.is_for_people and e.issuer == named), None)
         if issuer is None or issuer.sign_in is None:
-            raise InvalidToken("iss is no issuer where people sign in")
+            raise public_keys.InvalidToken("iss is no issuer where people sign in")
         claims = await self._verified_claims(issuer, token)
         expected = (issuer.issuer, issuer.sign_in.client_id, self._clock())
         jti, expires_at = _check_logout_token(token, claims, *expected)
@@ -194,17 +186,17 @@ def _check_id_token(
     """OpenID Connect Core §3.1.3.7, after the signature; also `NotRecent`."""
     _require_common(claims, asked.issuer, client_id, now)
     if not _is_equal(claims.get("nonce"), asked.nonce):
-        raise InvalidToken("nonce is not the one that was sent")
+        raise public_keys.InvalidToken("nonce is not the one that was sent")
     if not isinstance(claims.get("sub"), str):
-        raise InvalidToken("sub is missing")
+        raise public_keys.InvalidToken("sub is missing")
     if asked.max_age is not None:
         _require_recent(claims.get("auth_time"), asked, asked.max_age, now)
 
 
-def _check_id_token_type(token: SignedToken) -> None:
+def _check_id_token_type(token: public_keys.SignedToken) -> None:
     """RFC 8725 §3.11."""
     if token.typ not in {"", "jwt"}:
-        raise InvalidToken("typ is that of another kind of token")
+        raise public_keys.InvalidToken("typ is that of another kind of token")
 
 
 def _check_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: str) -> None:
@@ -215,37 +207,41 @@ def _check_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: 
     digest = hashlib.new(_HASHES.get(alg, f"sha{alg[-3:]}"), token.encode()).digest()
     expected = urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")
     if not _is_equal(claims["at_hash"], expected):
-        raise InvalidToken("at_hash is not that of the access token")
+        raise public_keys.InvalidToken("at_hash is not that of the access token")
 
 
 def _check_logout_token(
-    token: SignedToken, claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
+    token: public_keys.SignedToken,
+    claims: Mapping[str, Any],
+    issuer: str,
+    client_id: str,
+    now: datetime,
 ) -> tuple[str, datetime]:
     """OpenID Back-Channel Logout §2.6, after the signature: its `jti`, and when it expires."""
     if token.typ not in {"", "jwt", _LOGOUT_TYPE}:
-        raise InvalidToken("typ is that of another kind of token")
+        raise public_keys.InvalidToken("typ is that of another kind of token")
     expires_at = _require_common(claims, issuer, client_id, now)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
-        raise InvalidToken("events does not say that somebody signed out")
+        raise public_keys.InvalidToken("events does not say that somebody signed out")
     if "nonce" in claims:
-        raise InvalidToken("it has a nonce, as ID tokens do")
+        raise public_keys.InvalidToken("it has a nonce, as ID tokens do")
     for name in ("sub", "sid"):
         if not isinstance(claims.get(name, ""), str):
-            raise InvalidToken(f"{name} is not a text")
+            raise public_keys.InvalidToken(f"{name} is not a text")
     if not claims.get("sub") and not claims.get("sid"):
-        raise InvalidToken("it names neither sub nor sid")
-    return required_jti(claims), expires_at
+        raise public_keys.InvalidToken("it names neither sub nor sid")
+    return public_keys.required_jti(claims), expires_at
 
 
 def _require_common(
     claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
 ) -> datetime:
     if claims.get("iss") != issuer:
-        raise InvalidToken("iss is another issuer")
+        raise public_keys.InvalidToken("iss is another issuer")
     _require_audience(claims, client_id)
-    expires_at = valid_until(claims, now)
-    required_iat(claims)
+    expires_at = public_keys.valid_until(claims, now)
+    public_keys.required_iat(claims)
     return expires_at
 
 
@@ -254,9 +250,9 @@ def _require_audience(claims: Mapping[str, Any], client_id: str) -> None:
     audience, party = claims.get("aud"), claims.get("azp", client_id)
     audiences = audience if isinstance(audience, list) else [audience]
     if client_id not in audiences or not all(isinstance(each, str) for each in audiences):
-        raise InvalidToken("aud is not the client here")
+        raise public_keys.InvalidToken("aud is not the client here")
     if party != client_id or (len(audiences) > 1 and "azp" not in claims):
-        raise InvalidToken("azp is not the client here")
+        raise public_keys.InvalidToken("azp is not the client here")
 
 
 def _require_recent(auth_time: object, asked: ProviderRequest, max_age: int, now: datetime) -> None:
@@ -264,8 +260,8 @@ def _require_recent(auth_time: object, asked: ProviderRequest, max_age: int, now
         raise NotRecent("the ID token: auth_time is missing, though a recent sign-in was asked for")
     earliest = now - timedelta(seconds=max_age)
     if max_age == 0:  # in whole seconds, of another clock
-        earliest = asked.created_at - LEEWAY
-    if not earliest.timestamp() <= auth_time <= (now + LEEWAY).timestamp():
+        earliest = asked.created_at - public_keys.LEEWAY
+    if not earliest.timestamp() <= auth_time <= (now + public_keys.LEEWAY).timestamp():
         raise NotRecent("the ID token: auth_time is not as recent as was asked for")
 
 

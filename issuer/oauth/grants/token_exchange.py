@@ -11,16 +11,8 @@ from dataclasses import dataclass, replace
 from issuer.background.workers import WorkerPool
 from issuer.directory import ExternalAudience, MayAct
 from issuer.errors import InvalidCredentials
+from issuer.oauth import messages
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
-from issuer.oauth.messages import (
-    AuthenticatedRequest,
-    OAuthError,
-    invalid_request,
-    invalid_scope,
-    quote,
-    requested_scopes,
-    require,
-)
 from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import OPENID_SCOPES
 from issuer.token_exchange import IdJag, IdJags, NotAllowedByUser, TokenExchanges
@@ -62,8 +54,8 @@ class TokenExchange(Grant):
     _id_jags: IdJags
 
     async def look_up(
-        self, request: AuthenticatedRequest, _: WorkerPool
-    ) -> AuthenticatedRequest | None:
+        self, request: messages.AuthenticatedRequest, _: WorkerPool
+    ) -> messages.AuthenticatedRequest | None:
         """None for a client that may not, and for an ID-JAG."""
         if self.grant_type not in request.client.grant_types:
             return None
@@ -74,7 +66,7 @@ class TokenExchange(Grant):
             subject = await self._exchanges.look_up(self._tokens.read(asked.token))
         return replace(request, subject=subject)
 
-    def authorize(self, request: AuthenticatedRequest) -> Granted:
+    def authorize(self, request: messages.AuthenticatedRequest) -> Granted:
         """What the subject token, the user and the client all hold at the new audience."""
         asked = _parse(request)
         if asked.requested is TokenType.ID_JAG:
@@ -82,7 +74,7 @@ class TokenExchange(Grant):
         assert request.subject is not None
         subject, audience = request.subject, requested_audience(request)
         if MayAct(subject.token.audience, audience.id) not in request.client.may_act:
-            raise OAuthError(
+            raise messages.OAuthError(
                 ErrorCode.INVALID_TARGET,
                 "The client may not exchange the subject token for one for this audience.",
                 reason=f"no may_act from {subject.token.audience} to {audience.id}",
@@ -107,7 +99,7 @@ class TokenExchange(Grant):
             details={"actors": actors, "subject_token": subject.token.jti},
         )
 
-    def _id_jag(self, request: AuthenticatedRequest, asked: _ExchangeRequest) -> Granted:
+    def _id_jag(self, request: messages.AuthenticatedRequest, asked: _ExchangeRequest) -> Granted:
         """For a resource that an administrator listed, whichever token names the user."""
         client, external = request.client, _external(request)
         details: dict[str, object] = {
@@ -124,7 +116,7 @@ class TokenExchange(Grant):
                 asserted = self._id_jags.of_access_token(token, client)
                 details |= {"actors": _actors(request, token), "subject_token": token.jti}
         ceiling = self._id_jags.authorization(asserted, client, external)
-        granted = self.grant(request, ceiling, requested_scopes(request))
+        granted = self.grant(request, ceiling, messages.requested_scopes(request))
 
         def store(issue: TokenToStore) -> RevokedUntil | None:
             assert isinstance(granted.authorization, IdJag)
@@ -134,38 +126,42 @@ class TokenExchange(Grant):
         return replace(granted, store=store, issued_token_type=TokenType.ID_JAG, details=details)
 
 
-def _parse(request: AuthenticatedRequest) -> _ExchangeRequest:
+def _parse(request: messages.AuthenticatedRequest) -> _ExchangeRequest:
     """`invalid_request` for types of tokens that are unknown, or that do not fit together."""
     for name, why in _REFUSED.items():
         if name in request.parameters:
-            raise invalid_request(f"{name} is not supported: {why}.")
-    token, presented = (require(request, "subject_token"), require(request, "subject_token_type"))
+            raise messages.invalid_request(f"{name} is not supported: {why}.")
+    token, presented = (
+        messages.require(request, "subject_token"),
+        messages.require(request, "subject_token_type"),
+    )
     requested = request.parameters.get("requested_token_type", TokenType.ACCESS_TOKEN)
     if requested not in _SUBJECTS:
-        raise invalid_request(f"requested_token_type must be {' or '.join(_SUBJECTS)}.")
+        raise messages.invalid_request(f"requested_token_type must be {' or '.join(_SUBJECTS)}.")
     allowed = _SUBJECTS[TokenType(requested)]
     if presented not in allowed:
-        raise invalid_request(f"subject_token_type must be {' or '.join(allowed)}.")
+        raise messages.invalid_request(f"subject_token_type must be {' or '.join(allowed)}.")
     return _ExchangeRequest(token, TokenType(presented), TokenType(requested))
 
 
-def _external(request: AuthenticatedRequest) -> ExternalAudience:
+def _external(request: messages.AuthenticatedRequest) -> ExternalAudience:
     """The resource of another authorization server, `audience`, for which the client may ask."""
-    issuer, resource = require(request, "audience"), request.parameters.get("resource")
+    issuer, resource = messages.require(request, "audience"), request.parameters.get("resource")
     of_issuer = [each for each in request.client.external_audiences if each.issuer == issuer]
     found = [each for each in of_issuer if resource is None or each.is_named(resource)]
     if len(found) > 1:
-        raise OAuthError(ErrorCode.INVALID_TARGET, "Name the resource of the ID-JAG.")
+        raise messages.OAuthError(ErrorCode.INVALID_TARGET, "Name the resource of the ID-JAG.")
     if not found:
-        raise OAuthError(
+        where = " and ".join(map(messages.quote, (issuer, resource or "")))
+        raise messages.OAuthError(
             ErrorCode.INVALID_TARGET,
             "The client may not have ID-JAGs for this audience and resource.",
-            reason=f"no external_audiences for {quote(issuer)} and {quote(resource or '')}",
+            reason=f"no external_audiences for {where}",
         )
     return found[0]
 
 
-def _actors(request: AuthenticatedRequest, token: VerifiedToken) -> list[str]:
+def _actors(request: messages.AuthenticatedRequest, token: VerifiedToken) -> list[str]:
     """Who will act for the user, the client first and once; `invalid_request` for one too many."""
     client_id = request.client.client_id
     actors = [*token.actors]
@@ -184,14 +180,14 @@ def _act_claim(actors: Sequence[str]) -> Mapping[str, object]:
     return act
 
 
-def _requested_rights(request: AuthenticatedRequest) -> list[str] | None:
+def _requested_rights(request: messages.AuthenticatedRequest) -> list[str] | None:
     """The `requested_scopes`; `invalid_scope` if all are of OpenID (RFC 8693 §2.2.2).
 
     These are not passed on, and without them the request would name none and get everything.
     """
-    scopes = requested_scopes(request)
+    scopes = messages.requested_scopes(request)
     if scopes and {*scopes} <= {*OPENID_SCOPES}:
-        raise invalid_scope("Not passed on by an exchange", scopes[0])
+        raise messages.invalid_scope("Not passed on by an exchange", scopes[0])
     return scopes
 
 
@@ -201,7 +197,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except NotAllowedByUser as error:
-        raise OAuthError(
+        raise messages.OAuthError(
             ErrorCode.INVALID_TARGET,
             "The user has not allowed the client to act there.",
             reason=error.reason,
@@ -212,8 +208,8 @@ def _refusing() -> Iterator[None]:
         raise _unusable(error.reason.partition(": ")[0], error.subject) from None
 
 
-def _unusable(reason: str, user_id: str | None) -> OAuthError:
-    return OAuthError(
+def _unusable(reason: str, user_id: str | None) -> messages.OAuthError:
+    return messages.OAuthError(
         ErrorCode.INVALID_REQUEST,
         "The subject token cannot be used.",
         reason=reason,
