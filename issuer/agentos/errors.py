@@ -9,10 +9,7 @@ class InvalidConfiguration(ValueError):
 
 
 class NoSubjectToken(httpx.HTTPError):
-    """There is no user to act for, or no valid token of theirs; the message says why.
-
-    An `httpx.HTTPError`, so that code that handles failed calls handles this as well.
-    """
+    """No user to act for, or no valid token of theirs; handled like any `httpx.HTTPError`."""
 
 
 class NotFetched(Exception):

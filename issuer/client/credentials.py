@@ -67,10 +67,7 @@ class PrivateKey:
         return f"PrivateKey(<{where}>)"
 
     def assertion(self, client_id: str, issuer: str) -> str:
-        """A new assertion for this issuer alone, valid for one minute and one request.
-
-        `OSError` if the file cannot be read, and other errors for what is no private key.
-        """
+        """A new assertion, for a minute and one request; `OSError` if its file cannot be read."""
         import jwt  # noqa: PLC0415 - clients with a secret do without
 
         key, kid, algorithm = self._signing_key()

@@ -96,10 +96,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._note("deleted", client_id, reason="unused")
 
     def keep_document(self, fields: ClientFields, *, pinned: bool = False) -> Client:
-        """Keep the client of a metadata document as the document says now.
-
-        `AlreadyExists` for an id that an administrator gave to another client.
-        """
+        """Keep the client as its document says now; `AlreadyExists` for the id of another."""
         if (row := self._store.find(str(fields.client_id))) is None:
             return self.register(fields, RegisteredBy.METADATA, pinned=pinned)
         if row.registered_by is not RegisteredBy.METADATA:
@@ -342,10 +339,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
 
 def _loses_rights(before: ClientFields, after: ClientFields) -> bool:
-    """Whether its tokens may be for an audience that it lost, or have a scope for too long.
-
-    The scope is one of its own, which it may have for a shorter time now.
-    """
+    """Whether its tokens may be for a lost audience, or have a scope of its own for too long."""
     if {*before.audiences} - {*after.audiences}:
         return True
     had = {scope: before.scopes_expire_at.get(scope) for scope in before.scopes}

@@ -73,10 +73,7 @@ class DomainParts:
 
 
 class UnitOfWork:
-    """The domain objects of one transaction, which also has the audit events of their changes.
-
-    Each is built when it is first used.
-    """
+    """The domain objects of one transaction with its audit events, each built when first used."""
 
     def __init__(
         self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]
@@ -285,10 +282,7 @@ class UnitOfWork:
     def delete(
         self, resource_type: ResourceType[Any, Any], key: str, *, cascade: bool = False
     ) -> OperationQuestion:
-        """Delete a resource. Returns what must be asked.
-
-        `InUse` while others use it, unless `cascade` removes it from them.
-        """
+        """Delete a resource; what must be asked. `InUse` while it is used, unless `cascade`."""
         collection = self.collection(resource_type)
         found, kind = collection.get(key), resource_type.kind
         loss = f"{resource_type.name_of(found)}{resource_type.deleted_with(self, found)}"

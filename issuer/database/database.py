@@ -216,10 +216,7 @@ class Database:
 
     @contextmanager
     def translated(self, kind: str = WRITE) -> Iterator[None]:
-        """A database that cannot be used is `DatabaseUnavailable`; any other error is a bug.
-
-        `kind` is what the transaction is for: one of `TRANSACTIONS`.
-        """
+        """`DatabaseUnavailable` if the database cannot be used; `kind`: of `TRANSACTIONS`."""
         began = perf_counter()
         try:
             with self._tracing.span(f"database {kind}"):

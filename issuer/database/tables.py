@@ -551,11 +551,7 @@ class JwksCacheRow(Base, table="key_set_promise"):
 
 
 class DeploymentRow(Base, table="deployment"):
-    """A single row, made by `init`.
-
-    `issuer` is the `ISSUER_URL` of the issued tokens; `written_at` is when it was last checked
-    that the database accepts writes.
-    """
+    """One row, made by `init`: the `ISSUER_URL`, and when a write was last checked."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
     issuer: Mapped[str] = mapped_column(sa.String(255))
@@ -843,10 +839,7 @@ class RevokedPrincipalRow(Base, table="revoked_principals"):
 
 
 class VerifierRow(Base, table="verifiers"):
-    """A process of an AgentOS that has said which keys it holds; see `issuer/verifiers/`.
-
-    It holds these keys since `changed_at`.
-    """
+    """A process of an AgentOS, and which keys it has said that it holds, since `changed_at`."""
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     address: Mapped[str] = mapped_column(_collated(64), primary_key=True)

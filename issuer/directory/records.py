@@ -137,10 +137,7 @@ class MayAct:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ActingClient:
-    """A client that may act for people at an audience.
-
-    Where `is_external`, that is another authorization server, with its `resource`, `scopes`.
-    """
+    """A client that may act for people at an audience, or at another server if `is_external`."""
 
     client_id: str
     audience_id: str

@@ -189,10 +189,7 @@ class Keyring:
             return key
 
     def _load(self, key: SigningKey) -> SigningKey:
-        """The key with the public part derived from its private key, whatever the database holds.
-
-        `ConfigurationError` if no backend has the private key.
-        """
+        """The key, its public part read from the private key; `ConfigurationError` without it."""
         handle = self._stored.handles.get(key.kid, b"")
         backend = next((each for each in self.backends if each.owns(handle)), None)
         if backend is None:

@@ -40,10 +40,7 @@ class Rotator:
         self.job.stop()
 
     def poll(self) -> None:
-        """Rotate keys if it is time, and log every change of a key's state.
-
-        After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
-        """
+        """Rotate if it is time, log changes of state; `TRY_AGAIN_AFTER` a failure, try again."""
         keys, monotonic = self._keyring.keys, self._clock.monotonic()
         if keys is self._checked and monotonic < self._check_at:
             return

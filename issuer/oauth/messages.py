@@ -303,10 +303,7 @@ def quote(text: str, longest: int = _MAX_QUOTE) -> str:
 
 @value
 class OAuthResponse:
-    """Status, JSON body and headers; `error` is set if it is an error response.
-
-    Scripts of any origin may read it, unless not `is_for_scripts`.
-    """
+    """Status, JSON, headers and `error`. Scripts of any origin read it if `is_for_scripts`."""
 
     status: int
     body: dict[str, object] = field(repr=False)

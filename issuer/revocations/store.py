@@ -46,10 +46,7 @@ from issuer.revocations.share import ENTRY_BYTES, Listed, TokenIdentity
 
 @dataclass(frozen=True, slots=True)
 class RevokedPrincipal:
-    """A user, client or audience whose tokens are revoked.
-
-    `kind` is the claim that names it, as in the feed; `id` is compared byte for byte.
-    """
+    """A user, client or audience whose tokens are revoked; `kind` is the claim that names it."""
 
     kind: str
     id: str
@@ -310,10 +307,7 @@ class RevocationStore(Statements):
         )
 
     def exchanged_for(self, jtis: Iterable[str], most: int) -> list[ExchangedToken] | None:
-        """The tokens that were exchanged for one of these, directly or one after the other.
-
-        None if there are more than `most`, of which no more are read.
-        """
+        """What was exchanged for these tokens, in any number of steps; None for over `most`."""
         found: list[ExchangedToken] = []
         for part in in_parts(jtis):
             tokens = self._read_exchanged(

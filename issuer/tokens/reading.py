@@ -58,10 +58,7 @@ class VerifiedToken(TokenIdentity):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedIdToken(TokenIdentity):
-    """The claims of an ID token of this issuer, verified. It has no `jti`, and its client's `aud`.
-
-    `sid` is the session in which the user signed in.
-    """
+    """The verified claims of an ID token of this issuer; `sid` is the session of the sign-in."""
 
     sid: str
     kid: str
