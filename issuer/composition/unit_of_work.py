@@ -1,6 +1,6 @@
 """One administrative transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,6 +49,7 @@ from issuer.users.users import Users
 from issuer.verifiers.known_verifiers import KnownVerifiers
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
+PartT = TypeVar("PartT")
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.inspection.inspections import Inspections
@@ -70,6 +71,11 @@ class DomainParts:
     sign_in: SignInParts
     factors: FactorParts
     mail: MailParts
+
+
+def _built(build: "Callable[[UnitOfWork], PartT]") -> "cached_property[PartT]":
+    """A domain object, built when it is first used."""
+    return cached_property(build)
 
 
 class UnitOfWork:
@@ -99,36 +105,30 @@ class UnitOfWork:
     def new_privileges(self) -> NewPrivileges:
         return self._transaction.new_privileges
 
-    @cached_property
-    def audiences(self) -> Audiences:
-        return Audiences(
-            self._transaction,
-            own_id=self._settings.url,
-            algorithms=self._settings.signing_algorithms,
-            announce_for=self._parts.keys.policy.announced_for,
-            allow_http=self._settings.dangerously_allow_http,
+    audiences = _built(
+        lambda work: Audiences(
+            work._transaction,
+            own_id=work._settings.url,
+            algorithms=work._settings.signing_algorithms,
+            announce_for=work._parts.keys.policy.announced_for,
+            allow_http=work._settings.dangerously_allow_http,
         )
-
-    @cached_property
-    def roles(self) -> Roles:
-        return Roles(self._transaction)
-
-    @cached_property
-    def assignments(self) -> Assignments:
-        return Assignments(self._transaction)
+    )
+    roles = _built(lambda work: Roles(work._transaction))
+    assignments = _built(lambda work: Assignments(work._transaction))
+    registrations = _built(lambda work: Registrations(work._session, work.clients, work.clock))
+    rotations = _built(lambda work: Rotations(work.clients, work.clock))
+    groups = _built(lambda work: Groups(work._transaction, work._random))
+    identities = _built(lambda work: Identities(work._transaction, work.users, work._random))
+    sent_forms = _built(lambda work: SentForms(work._session, work.clock, work._lifetimes))
+    delegations = _built(lambda work: Delegations(work._transaction))
+    keys = _built(lambda work: Keys(work._session, work._trail, work.clock))
+    audit_log = _built(lambda work: AuditLog(work._session))
 
     @cached_property
     def clients(self) -> Clients:
         secrets, ttl = self._parts.tokens.client_secrets, self._settings.client_secret_ttl
         return Clients(self._transaction, self._random, secrets, ttl)
-
-    @cached_property
-    def registrations(self) -> Registrations:
-        return Registrations(self._session, self.clients, self.clock)
-
-    @cached_property
-    def rotations(self) -> Rotations:
-        return Rotations(self.clients, self.clock)
 
     @cached_property
     def users(self) -> Users:
@@ -145,17 +145,9 @@ class UnitOfWork:
         return ProvisionedUsers(self._transaction, self._random, self._parts.sign_in.counter_keys)
 
     @cached_property
-    def groups(self) -> Groups:
-        return Groups(self._transaction, self._random)
-
-    @cached_property
     def factors(self) -> Factors:
         parts = self._parts.factors
         return Factors(self._transaction, self._random, parts.totp, parts.recovery_codes)
-
-    @cached_property
-    def identities(self) -> Identities:
-        return Identities(self._transaction, self.users, self._random)
 
     @cached_property
     def trusted_issuers(self) -> TrustedIssuers:
@@ -206,18 +198,6 @@ class UnitOfWork:
         return Consents(self._session, self._trail, self.clock, self.authority)
 
     @cached_property
-    def delegations(self) -> Delegations:
-        return Delegations(self._transaction)
-
-    @cached_property
-    def sent_forms(self) -> SentForms:
-        return SentForms(self._session, self.clock, self._lifetimes)
-
-    @cached_property
-    def keys(self) -> Keys:
-        return Keys(self._session, self._trail, self.clock)
-
-    @cached_property
     def token_revocations(self) -> TokenRevocations:
         reader = self._parts.tokens.any_reader
         return TokenRevocations(
@@ -235,10 +215,6 @@ class UnitOfWork:
 
         tokens, keyring = self._parts.tokens.issuer, self._parts.keys.keyring
         return Inspections(self._transaction, self.audiences, self.verifiers, tokens, keyring)
-
-    @cached_property
-    def audit_log(self) -> AuditLog:
-        return AuditLog(self._session)
 
     @cached_property
     def reviewed(self) -> "ReviewStore":
