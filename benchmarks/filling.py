@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.clients.trust import Trust
 from issuer.clock import Clock
 from issuer.composition import Composition

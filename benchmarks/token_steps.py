@@ -40,7 +40,7 @@ from issuer.rate_limits.password_pool import PasswordPool
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
-from issuer.tokens import AccessToken
+from issuer.tokens.issuing import AccessToken
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from tests.builders import Credentials, settings_for
 

@@ -13,7 +13,7 @@ import httpx
 
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients.client import ClientFields, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Composition, UnitOfWork
 from issuer.groups import GroupFields

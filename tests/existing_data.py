@@ -1,6 +1,6 @@
 """Data as of a team that uses the issuer already."""
 
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients.client import ClientFields, SecretFields
 from issuer.roles import Assignment
 from issuer.sign_in import InvitationFields
 from issuer.trusted_issuers import TrustedIssuerFields

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.audiences import AudienceFields
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
 from issuer.fields.json import merge_patch, patch_between
 from issuer.fields.usernames import fold_username

@@ -2,7 +2,7 @@
 
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.operations import operations_router
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.clients.operations import OPERATIONS, ROTATION, SECRETS
 
 router = collection_router(

@@ -13,7 +13,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router, requires
 from issuer.catalogue import UnknownVersion, lint, scopes
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.database.store import every
 from issuer.directory import Through
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable

@@ -9,7 +9,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import tagged
 from issuer.admin.routes import admin_router, location, requires
 from issuer.audiences import AUDIENCE
-from issuer.inspection import InspectionReport
+from issuer.inspection.components import InspectionReport
 
 router = admin_router("/audiences", AUDIENCE.plural)
 

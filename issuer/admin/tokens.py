@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from issuer.admin.access import Caller
 from issuer.admin.routes import admin_router, requires
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.fields.fields import Fields
 from issuer.scopes import ISSUER_ADMIN
 from issuer.users import USER

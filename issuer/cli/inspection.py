@@ -9,7 +9,7 @@ from issuer.cli import output
 from issuer.cli.command import argument, flag, option, wants_json
 from issuer.cli.opening import managing, operator
 from issuer.cli.options import known_audiences
-from issuer.inspection import FoundComponents, InspectionReport, Severity
+from issuer.inspection.components import FoundComponents, InspectionReport, Severity
 
 AudienceId = Annotated[str, argument("AUDIENCE", "The id of the AgentOS.", known_audiences)]
 _FOUND = 3

@@ -11,7 +11,7 @@ import typer
 from issuer.audiences import AUDIENCE
 from issuer.audit import Actor
 from issuer.cli.remote.target import chosen_server, require_host
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import Administration, UnitOfWork, composed
 from issuer.composition.foundation import AuditParts
 from issuer.errors import Forbidden, InvalidField, NotFound, UnknownReference

@@ -17,7 +17,7 @@ from issuer.errors import Forbidden, InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
 from issuer.telemetry.metrics import PASSWORD_RESET
-from issuer.tokens import VerifiedToken, load_current_scopes
+from issuer.tokens.reading import VerifiedToken, load_current_scopes
 
 if TYPE_CHECKING:  # imported where they are first used
     from issuer.clients.assertions import ClientAssertions

@@ -35,7 +35,7 @@ from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecret
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
 from issuer.token_exchange import IdJags
-from issuer.tokens import IdTokenReader
+from issuer.tokens.reading import IdTokenReader
 from issuer.users.attempts import AttemptPolicy
 from issuer.users.attempts_store import CounterKeys
 from issuer.users.guard import AttemptGuard

@@ -28,8 +28,9 @@ from issuer.refresh_tokens.family import RefreshTokenMaker
 from issuer.revocations import RevocationView, TokenIdentity
 from issuer.revocations.revoked import Revoked
 from issuer.token_exchange import TokenExchanges
-from issuer.tokens import TokenIssuer, TokenReader
 from issuer.tokens.feed import FeedPublisher
+from issuer.tokens.issuing import TokenIssuer
+from issuer.tokens.reading import TokenReader
 from issuer.vocabulary import SigningAlgorithm
 
 if TYPE_CHECKING:

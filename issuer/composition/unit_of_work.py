@@ -12,7 +12,8 @@ from issuer.audit import Actor
 from issuer.audit.audit_log_store import AuditLog
 from issuer.authority import Authority
 from issuer.authority.new_privileges import NewPrivileges
-from issuer.clients import Clients, Registrations
+from issuer.clients.clients import Clients
+from issuer.clients.registrations import Registrations
 from issuer.clients.rotation import Rotations
 from issuer.composition.foundation import Foundation
 from issuer.composition.mail import MailParts

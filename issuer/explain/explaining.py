@@ -33,13 +33,9 @@ from issuer.fields.ids import AudienceId
 from issuer.fields.times import in_json
 from issuer.scopes import covers
 from issuer.sign_in.consents_store import ActingFor, check_may_act
-from issuer.tokens import (
-    Authorization,
-    TokenIssuer,
-    TokenReader,
-    load_current_scopes,
-    scopes_through,
-)
+from issuer.tokens.authorization import Authorization, scopes_through
+from issuer.tokens.issuing import TokenIssuer
+from issuer.tokens.reading import TokenReader, load_current_scopes
 from issuer.vocabulary import GrantType, UserRights
 
 Holder: TypeAlias = ClientRecord | UserRecord

@@ -17,7 +17,7 @@ from issuer.resources import Transaction
 from issuer.resources.collection import WithinTransaction
 from issuer.roles import RoleFields
 from issuer.roles.store import AssignmentStore
-from issuer.tokens import TokenIssuer
+from issuer.tokens.issuing import TokenIssuer
 from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
 from issuer.vocabulary import INSPECTOR
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from issuer.directory import AudienceRecord, ClientRecord, Rights
-from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import AccessToken, Signer, TokenIssuer
 from issuer.vocabulary import INSPECTOR, SHORTEST_TOKEN, AuthMethod, RegisteredBy, UserRights
 
 _RESOURCES = ("agents", "teams", "workflows", "config")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import NewClient
+from issuer.clients.client import NewClient
 from issuer.errors import NotAllowed
 from issuer.groups import GROUP, Group
 from issuer.manifest import current

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from issuer.audiences import Audiences
 from issuer.authority import Authority
-from issuer.clients import Client, Clients
+from issuer.clients.client import Client
+from issuer.clients.clients import Clients
 from issuer.clock import Clock
 from issuer.fields.fields import Fields
 from issuer.groups import Groups

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, Field, create_model, field_validator
 
 from issuer.audiences import AUDIENCE, AudienceFields
-from issuer.clients import CLIENT, ClientFields
+from issuer.clients.client import CLIENT, ClientFields
 from issuer.fields.fields import Fields, Username
 from issuer.fields.times import has_ended
 from issuer.fields.urls import ClientId

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from issuer.audiences import AUDIENCE
 from issuer.authority import GivenCredential, GivenMember
 from issuer.catalogue.lint import OTHERWISE, misspellings
-from issuer.clients import CLIENT, ClientFields
+from issuer.clients.client import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields.fields import Fields
 from issuer.groups import GROUP, GroupFields

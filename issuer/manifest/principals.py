@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from issuer.clients import CLIENT, ClientFields
+from issuer.clients.client import CLIENT, ClientFields
 from issuer.directory import Through
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username

@@ -6,7 +6,7 @@ from functools import partial
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AudienceFields
-from issuer.clients import Client, ClientFields
+from issuer.clients.client import Client, ClientFields
 from issuer.directory import AudienceRecord, Rights, RoleGrant, Through
 from issuer.fields.ids import fold_id
 from issuer.groups import GroupFields

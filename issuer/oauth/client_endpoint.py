@@ -17,7 +17,7 @@ from issuer.refresh_tokens import PREFIX
 from issuer.revocations.revocations import FeedFull
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.parameters import InvalidParameter
-from issuer.tokens import VerifiedToken
+from issuer.tokens.reading import VerifiedToken
 from issuer.vocabulary import ErrorCode
 
 

@@ -10,7 +10,8 @@ from issuer.oauth.messages import AuthenticatedRequest, OAuthResponse, require
 from issuer.refresh_tokens import PREFIX
 from issuer.refresh_tokens.family import Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
-from issuer.tokens import Authorization, VerifiedToken, current_scopes, holders_of
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.reading import VerifiedToken, current_scopes, holders_of
 from issuer.vocabulary import GrantType
 
 _COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id act".split()  # noqa: SIM905

@@ -22,7 +22,7 @@ from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.refresh_tokens.family import FoundToken
 from issuer.telemetry import metrics as labels
 from issuer.token_exchange import UserToken
-from issuer.tokens import AccessToken
+from issuer.tokens.issuing import AccessToken
 from issuer.values import value
 from issuer.vocabulary import ErrorCode, TokenType
 

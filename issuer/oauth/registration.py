@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from issuer.audit import Actor
-from issuer.clients import Client, NewClient
+from issuer.clients.client import Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests

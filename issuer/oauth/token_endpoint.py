@@ -19,8 +19,7 @@ from issuer.refresh_tokens import TokenToStore
 from issuer.telemetry.logs import note_client
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
-from issuer.tokens import AccessToken, RevokedUntil
-from issuer.tokens.issuing import TokenTooLarge
+from issuer.tokens.issuing import AccessToken, RevokedUntil, TokenTooLarge
 from issuer.users.guard import waiting_for_others
 from issuer.values import value
 from issuer.vocabulary import ErrorCode

@@ -10,7 +10,7 @@ from issuer.http import requests
 from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
-from issuer.tokens import VerifiedToken, current_scopes, holders_of
+from issuer.tokens.reading import VerifiedToken, current_scopes, holders_of
 
 USER_INFO_PATH = "/oauth2/userinfo"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from issuer.audit import Actor
-from issuer.clients import ClientFields, NewClient, SecretFields
+from issuer.clients.client import ClientFields, NewClient, SecretFields
 from issuer.clients.clients import LASTING
 from issuer.clock import Clock
 from issuer.composition import Administration, UnitOfWork, composed

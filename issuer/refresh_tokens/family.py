@@ -15,7 +15,7 @@ from issuer.database import Session
 from issuer.directory import UserRecord
 from issuer.fields.secret_text import as_characters, is_whole, random_characters, with_check_digits
 from issuer.scopes import OFFLINE_ACCESS
-from issuer.tokens import AccessToken
+from issuer.tokens.issuing import AccessToken
 
 PREFIX = "airt_"
 _FAMILY_CHARACTERS = 22

@@ -29,7 +29,8 @@ from issuer.revocations import Revocations, TokenIdentity
 from issuer.revocations.revocations import SID
 from issuer.revocations.revoked import Revoked
 from issuer.telemetry.metrics import WRITE
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
 
 # In so long another process has committed its use of a token, most likely.
 _UNTIL_USED = timedelta(milliseconds=100)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from pydantic import BaseModel
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT, Client
+from issuer.clients.client import CLIENT, Client
 from issuer.fields.ids import fold_id
 from issuer.fields.text import escape
 from issuer.fields.times import has_ended

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from issuer.clients import CLIENT, Client
+from issuer.clients.client import CLIENT, Client
 from issuer.errors import NotAllowed, NotFound
 from issuer.fields.ids import fold_id, is_principal_id
 from issuer.fields.times import utc

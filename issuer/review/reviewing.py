@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.resources import ResourceType
 from issuer.review.evidence import (
     UNUSED_FOR,

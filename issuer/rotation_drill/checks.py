@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from issuer.keys import SigningKey
-from issuer.tokens import AccessToken
+from issuer.tokens.issuing import AccessToken
 
 SECONDS = 10
 MAX_BYTES = 1_000_000

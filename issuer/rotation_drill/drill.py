@@ -19,7 +19,8 @@ from issuer.keys import SigningKey
 from issuer.keys.private_key import Forger
 from issuer.rotation_drill.checks import CheckResult, KeyPair, check, lacking
 from issuer.settings import Settings, is_loopback
-from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import AccessToken, Signer, TokenIssuer
 from issuer.vocabulary import SEEN_WITHIN, SHORTEST_TOKEN, SigningAlgorithm
 
 _PORTS = 65_536

@@ -12,7 +12,8 @@ from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.session_revoker import SessionRevoker
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
 
 
 @dataclass(eq=False, repr=False)

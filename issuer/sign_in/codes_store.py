@@ -13,7 +13,7 @@ from issuer.database.tables import SignInSessionRow
 from issuer.revocations.store import ended_since, revoked_until
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
-from issuer.tokens import AccessToken
+from issuer.tokens.issuing import AccessToken
 from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)

@@ -23,7 +23,7 @@ from issuer.sign_in.authorization_request import (
     with_parameters,
 )
 from issuer.sign_in.validation import FindClient
-from issuer.tokens import IdTokenReader
+from issuer.tokens.reading import IdTokenReader
 
 _MAX_STATE = 1_000
 _MAX_SHOWN = 60

@@ -19,7 +19,7 @@ from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.sign_in.validation import FindClient, error_url, may_redirect_unasked, redirect_problem
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 from issuer.vocabulary import GrantType
 

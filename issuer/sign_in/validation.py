@@ -25,7 +25,7 @@ from issuer.sign_in.authorization_request import (
     with_parameters,
 )
 from issuer.sign_in.parameters import NONE, InvalidParameter
-from issuer.tokens import IdTokenReader
+from issuer.tokens.reading import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 
 KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]

@@ -14,9 +14,9 @@ from issuer.audit.push.destination import NotDelivered
 from issuer.audit.push.progress_store import Progress
 from issuer.audit.push.pusher import Pusher
 from issuer.authority import Authority
-from issuer.clients import Clients, Registrations
+from issuer.clients.clients import Clients
 from issuer.clients.documents import ALL_HOSTS
-from issuer.clients.registrations import MAX_CLIENTS
+from issuer.clients.registrations import MAX_CLIENTS, Registrations
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.directory.records import TrustedIssuerRecord

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import Code, ScopeFinding
-from issuer.clients import Clients, ClientSecret
+from issuer.clients.client import ClientSecret
+from issuer.clients.clients import Clients
 from issuer.roles import Assignments, Role
 from issuer.roles.assignments import ENDS_SOON, EndingRole
 

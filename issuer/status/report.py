@@ -7,7 +7,7 @@ from typing import NamedTuple
 from issuer import __version__
 from issuer.audit import Checkpoints
 from issuer.audit.push.pusher import Pusher
-from issuer.clients import Clients
+from issuer.clients.clients import Clients
 from issuer.database import Database, current_revision
 from issuer.fields.times import utc
 from issuer.keys.described import DescribedKey, all_described

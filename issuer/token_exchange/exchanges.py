@@ -20,7 +20,9 @@ from issuer.sign_in.consents_store import check_may_act
 from issuer.telemetry.metrics import WRITE
 from issuer.token_exchange.store import add_exchanged, read_origins
 from issuer.token_exchange.subject import Exchange, Origin, UserToken, identity_of, subject_of
-from issuer.tokens import Authorization, RevokedUntil, VerifiedToken
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
+from issuer.tokens.reading import VerifiedToken
 
 
 class NotAllowedByUser(InvalidCredentials):

@@ -20,8 +20,9 @@ from issuer.sign_in.consents_store import ActingFor, check_may_act
 from issuer.sign_in.sessions_store import SessionStore
 from issuer.token_exchange.exchanges import NotAllowedByUser, TokenExchanges
 from issuer.token_exchange.subject import UserToken, identity_of
-from issuer.tokens import Authorization, IdTokenReader, RevokedUntil, VerifiedToken
-from issuer.tokens.reading import VerifiedIdToken
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
+from issuer.tokens.reading import IdTokenReader, VerifiedIdToken, VerifiedToken
 from issuer.values import lazy_property
 from issuer.vocabulary import ID_JAG_TYPE, GrantType, SigningAlgorithm
 

@@ -7,7 +7,8 @@ from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.revocations import TokenIdentity
 from issuer.sign_in.consents_store import ActingFor
-from issuer.tokens import Authorization, VerifiedToken, current_scopes
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.reading import VerifiedToken, current_scopes
 
 
 @dataclass(frozen=True, slots=True)

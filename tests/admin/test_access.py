@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem

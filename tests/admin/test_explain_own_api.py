@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from issuer.explain.explaining import Explainer, Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
 from issuer.server.own_routes import own_routes
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from tests.admin.test_access import GAINS
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from issuer.audit import Actor
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.errors import Forbidden
 from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES
 from tests.builders import URL, Deployment

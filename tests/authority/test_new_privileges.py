@@ -11,7 +11,7 @@ from sqlalchemy import update
 from issuer import manifest
 from issuer.audit import Actor, EventFilter
 from issuer.authority.credentials import CredentialsNotKept
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.composition import UnitOfWork
 from issuer.database.tables import ClientRow, ClientSecretRow, InvitationRow, UserRow
 from issuer.errors import InvalidCredentials, NotAllowed

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from issuer import manifest
 from issuer.audit import Actor
 from issuer.authority.credentials import CredentialsNotKept, MembersNotKept
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients.client import ClientFields, SecretFields
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, IssuerError, NotFound
 from issuer.groups import GroupFields

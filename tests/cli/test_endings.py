@@ -3,7 +3,7 @@
 import pytest
 from pyotp import TOTP
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.directory import ActingClient
 from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import OPERATOR

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from tests.builders import URL
 from tests.cli.arranged import ArrangeCli
 from tests.cli.driver import Cli

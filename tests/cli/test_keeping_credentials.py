@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from issuer.audit import Actor
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.keys.private_key import generate, public_jwk
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import PASSWORD, URL, hashed

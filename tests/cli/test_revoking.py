@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli
 

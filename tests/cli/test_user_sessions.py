@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.sessions import ProviderProof
 from tests.builders import OPERATOR

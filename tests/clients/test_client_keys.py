@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.clients.clients import keys_of
 from issuer.clients.operations import DELETE_KEY
 from issuer.errors import InvalidField, NotAllowed, NotFound

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients.client import ClientFields, SecretFields
 from issuer.database.tables import ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.errors import AlreadyExists, Forbidden, InvalidField, NotAllowed
 from tests.builders import OPERATOR, URL, Credentials, Deployment
 from tests.drivers import TokenDriver

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.clients.clients import LASTING
 from issuer.errors import ConfigurationError, NotAllowed
 from issuer.provisioning.setup import recover_admin

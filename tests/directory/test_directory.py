@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import event
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.composition import compose
 from issuer.composition.background import JOBS
 from issuer.groups import GroupFields

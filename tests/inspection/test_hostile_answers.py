@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from issuer.inspection import InspectionReport
+from issuer.inspection.components import InspectionReport
 from issuer.inspection.probing import Prober
 from tests.builders import OPERATOR, Deployment
 from tests.inspection.fake_agentos import RESOURCE, inspectable

@@ -12,7 +12,8 @@ import pytest
 
 from issuer.audit import EventFilter
 from issuer.errors import InvalidField, NotAllowed, NotFound, TooManyRequests
-from issuer.inspection import InspectionReport, probing
+from issuer.inspection import probing
+from issuer.inspection.components import InspectionReport
 from tests.builders import OPERATOR, URL, Deployment
 from tests.inspection.fake_agentos import RESOURCE, FakeAgentOS, inspectable, two_inspecting
 from tests.rows import rows

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from issuer.inspection import Exposure, FoundComponents, InspectionReport
+from issuer.inspection.components import Exposure, FoundComponents, InspectionReport
 from issuer.inspection.rules import RULES
 from issuer.inspection.sarif import as_sarif
 from tests.rows import rows

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from joserfc.jwk import KeySet
 
-from issuer.tokens import AccessToken, Authorization
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import AccessToken
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
 from tests.builders import Credentials

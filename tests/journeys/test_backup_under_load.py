@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow, Base
 from tests.builders import OPERATOR, Credentials, Deployment

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from issuer.inspection import InspectionReport
+from issuer.inspection.components import InspectionReport
 from tests.agentos.adapter.adapted import AppSettings, running_apps
 from tests.agentos.releases import EACH_MINOR, AgnoRelease
 from tests.builders import OPERATOR

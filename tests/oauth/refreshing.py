@@ -8,7 +8,7 @@ from sqlalchemy import select
 from issuer.database.tables import AuditEventRow, RefreshFamilyRow, RevokedTokenRow
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.roles import Assignment
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 

@@ -10,7 +10,7 @@ from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
-from issuer.tokens import RevokedUntil
+from issuer.tokens.issuing import RevokedUntil
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import (

@@ -8,7 +8,7 @@ from issuer.audit import Actor
 from issuer.composition import compose
 from issuer.refresh_tokens import TokenToStore
 from issuer.roles import Assignment
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from tests.builders import OPERATOR, URL, Credentials, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenDriver

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import read_client_metadata
 from issuer.clients.registrations import NEW_FOR, UNUSED_FOR, Registrations
 from issuer.errors import Unavailable

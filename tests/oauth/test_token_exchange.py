@@ -7,7 +7,7 @@ import pytest
 from issuer.errors import InvalidField
 from issuer.roles import Assignment
 from issuer.token_exchange import TokenExchanges, UserToken
-from issuer.tokens import VerifiedToken
+from issuer.tokens.reading import VerifiedToken
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import (

@@ -11,7 +11,8 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import TokenToStore
 from issuer.refresh_tokens.family import request_digest
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events, families, in_a_family
 

@@ -16,7 +16,8 @@ from issuer.database.counts import wait_for_revocations
 from issuer.database.tables import RefreshFamilyRow
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.refresh_tokens.family import TokenUse, request_digest
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
 from tests.interleaving import is_one_blocked, number_blocked

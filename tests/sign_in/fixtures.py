@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person, sign_in

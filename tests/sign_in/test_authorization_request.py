@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.sign_in.authorization_request import AuthorizationRequest, Redirection, RequestProblem
 from issuer.vocabulary import RegisteredBy
 from tests.builders import URL, Deployment

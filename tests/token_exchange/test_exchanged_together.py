@@ -19,7 +19,9 @@ from issuer.refresh_tokens import TokenToStore
 from issuer.token_exchange import TokenExchanges
 from issuer.token_exchange.store import add_exchanged
 from issuer.token_exchange.subject import Exchange, identity_of
-from issuer.tokens import Authorization, RevokedUntil, VerifiedToken
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
+from issuer.tokens.reading import VerifiedToken
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
 from tests.interleaving import is_one_blocked, number_blocked

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.database.tables import TrustedIssuerRow
 from issuer.errors import Forbidden, InUse, InvalidField
 from issuer.trusted_issuers import TrustedIssuerFields

@@ -21,7 +21,7 @@ from issuer.fields.networks import network_of
 from issuer.http.requests import caller, delay_refusal, values_of
 from issuer.rate_limits.outcome_limit import OutcomeLimit
 from issuer.scopes import ISSUER_SCIM, covers
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import GrantType
 
 _SCHEMES = {"basic", "bearer"}

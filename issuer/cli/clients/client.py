@@ -19,7 +19,7 @@ from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_clients, known_roles
-from issuer.clients import CLIENT, Client
+from issuer.clients.client import CLIENT, Client
 from issuer.clients.documents import read_document
 from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
 from issuer.composition import UnitOfWork

@@ -12,8 +12,9 @@ from issuer.cli.opening import reading
 from issuer.cli.operations import NewOutput
 from issuer.cli.options import ClientId
 from issuer.cli.remote.target import issuer_url
-from issuer.clients import NewSecret, Rotation
+from issuer.clients.client import NewSecret
 from issuer.clients.operations import SECRETS
+from issuer.clients.rotation import Rotation
 
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63

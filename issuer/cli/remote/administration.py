@@ -15,7 +15,7 @@ from issuer.cli.remote.transaction import parsed
 from issuer.cli.remote.work import ServerWork
 from issuer.errors import InvalidField, IssuerError
 from issuer.explain.explaining import Explanation, Preview, PreviewRequest, Question, Subject
-from issuer.inspection import InspectionReport
+from issuer.inspection.components import InspectionReport
 from issuer.review.proposals import Proposal
 from issuer.review.reviewing import Review
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import ServerTransaction, parsed
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.database.store import ListPart, ListQuery, every
 from issuer.errors import IssuerError, NotFound
 from issuer.groups import GROUP

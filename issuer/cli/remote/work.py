@@ -21,7 +21,7 @@ from issuer.cli.remote.parts import (
 )
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import Model, ServerTransaction, parsed
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import DescribedKey, RevokedKey
 from issuer.manifest import InvalidManifest, ManifestPlan

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
-from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication
+from issuer.clients.client import ClientFields, NewClient, SecretFields
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private

@@ -12,8 +12,7 @@ from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.codes_store import AuthorizationCode
-from issuer.tokens import RevokedUntil
-from issuer.tokens.issuing import Authentication
+from issuer.tokens.issuing import Authentication, RevokedUntil
 from issuer.vocabulary import GrantType
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1

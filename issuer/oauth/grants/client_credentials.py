@@ -3,7 +3,7 @@
 from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audience
 from issuer.oauth.messages import AuthenticatedRequest, requested_scopes
 from issuer.scopes import ISSUER_SCIM
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import GrantType
 
 _SCIM = "scim"  # what Entra asks for where it provisions as a workload

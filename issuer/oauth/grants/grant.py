@@ -18,8 +18,8 @@ from issuer.oauth.messages import (
 from issuer.refresh_tokens import TokenToStore
 from issuer.refresh_tokens.family import GrantedBefore
 from issuer.scopes import InvalidScope, ScopeNotCovered
-from issuer.tokens import Authorization, RevokedUntil
-from issuer.tokens.issuing import Authentication
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import Authentication, RevokedUntil
 from issuer.vocabulary import ErrorCode, GrantType, TokenType
 
 MAX_SESSION_ID = 255

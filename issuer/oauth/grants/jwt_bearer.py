@@ -23,7 +23,7 @@ from issuer.oauth.messages import (
     require,
 )
 from issuer.sign_in.provider_claims import provider_claims
-from issuer.tokens import Authorization
+from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
 if TYPE_CHECKING:  # few deployments have ID-JAGs

@@ -13,7 +13,8 @@ from issuer.oauth.messages import (
     require,
 )
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
-from issuer.tokens import Authorization, RevokedUntil
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
 from issuer.users.passwords import SignIn
 from issuer.vocabulary import ErrorCode, GrantType
 

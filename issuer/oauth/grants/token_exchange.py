@@ -16,7 +16,9 @@ from issuer.oauth.grants.grant import Grant, Granted, in_session, requested_audi
 from issuer.refresh_tokens import TokenToStore
 from issuer.scopes import OPENID_SCOPES
 from issuer.token_exchange import IdJag, IdJags, NotAllowedByUser, TokenExchanges
-from issuer.tokens import Authorization, RevokedUntil, TokenReader, VerifiedToken
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import RevokedUntil
+from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.vocabulary import MAX_ACTORS, ErrorCode, GrantType, TokenType
 
 # Which types of subject tokens may be exchanged for each type.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE, Audience, AudienceFields
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import NotAllowed, TooManyRequests
 from issuer.fields.times import in_seconds

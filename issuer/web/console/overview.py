@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.audit import AuditEvent
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import all_described
 from issuer.resources import ResourceType

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.resources.resource_type import members_of

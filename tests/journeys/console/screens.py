@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from issuer.audit import EventFilter
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.directory import ActingClient
 from issuer.keys.described import all_described
 from issuer.keys.schedule import KeyState

@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events

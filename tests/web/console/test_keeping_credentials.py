@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.audit import Actor
-from issuer.clients import SecretFields
+from issuer.clients.client import SecretFields
 from issuer.roles import Assignment
 from tests.builders import PASSWORD, URL, Deployment, hashed
 from tests.web.browsing import Browser

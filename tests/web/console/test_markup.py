@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from issuer.audit import Actor
-from issuer.clients import ClientFields
+from issuer.clients.client import ClientFields
 from issuer.vocabulary import RegisteredBy
 from tests.builders import Deployment
 from tests.inspection.inspected import inspected

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT, Client, ClientFields, SecretFields
+from issuer.clients.client import CLIENT, Client, ClientFields, SecretFields
 from issuer.clients.operations import CLIENT_ROLES, OPERATIONS, SECRETS
 from issuer.directory import ClientRecord
 from issuer.resources.resource_type import members_of

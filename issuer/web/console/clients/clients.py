@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT, Client, ClientFields
+from issuer.clients.client import CLIENT, Client, ClientFields
 from issuer.clients.clients import WITHOUT_RIGHTS
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord

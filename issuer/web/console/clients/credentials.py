@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT, Client, ClientSecret, NewSecret, Rotation, SecretState
+from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretState
+from issuer.clients.rotation import Rotation
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.vocabulary import GrantType

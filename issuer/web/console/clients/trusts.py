@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.clients.operations import REMOVE_TRUST
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.clients.trust_presets import PLATFORMS, Workload, preset

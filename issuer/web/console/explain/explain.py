@@ -9,12 +9,11 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.explaining import Explanation, Question
-from issuer.inspection import Components
-from issuer.inspection.components import FAMILIES, names_of
+from issuer.inspection.components import FAMILIES, Components, names_of
 from issuer.users import USER
 from issuer.web.console.explain.remedies import (
     Remedies,

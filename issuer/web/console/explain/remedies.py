@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import AudienceRecord, ClientRecord, MayAct, RoleGrant, UserRecord
 from issuer.explain.explaining import Lacking, holders_lacking

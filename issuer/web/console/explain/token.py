@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.text import readable_json
 from issuer.web.console.screens.keys_of_others import fetch_first

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound

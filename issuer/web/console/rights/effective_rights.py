@@ -7,7 +7,7 @@ from datetime import datetime
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import ScopeFinding
 from issuer.catalogue.permissions import in_words as in_groups
-from issuer.clients import Client
+from issuer.clients.client import Client
 from issuer.composition import Administration
 from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.errors import IssuerError

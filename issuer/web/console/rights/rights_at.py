@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from issuer.audiences import Audience
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.fields.ids import fold_id
 from issuer.inspection.components import names_of

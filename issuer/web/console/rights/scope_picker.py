@@ -10,8 +10,7 @@ from issuer.catalogue import NEWEST, scopes
 from issuer.catalogue.entries import POWERFUL
 from issuer.catalogue.permissions import in_words
 from issuer.composition import UnitOfWork
-from issuer.inspection import Components
-from issuer.inspection.components import FAMILIES, component_of, names_of
+from issuer.inspection.components import FAMILIES, Components, component_of, names_of
 from issuer.roles import Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, ISSUER_RESOURCES, InvalidScope, parse
 from issuer.web.console.rights.effective_rights import OF_ISSUER, meaning_of

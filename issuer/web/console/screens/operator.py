@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import Access, UnitOfWork
 from issuer.errors import Forbidden
 from issuer.resources import ResourceType

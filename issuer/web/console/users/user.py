@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT
+from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
