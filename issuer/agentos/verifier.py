@@ -113,7 +113,8 @@ class Verifier:
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None
         self._is_attached = False
-        if self._matches(os.environ.get(_KEY_SET_IN_ENVIRONMENT)):
+        named = os.environ.get(_KEY_SET_IN_ENVIRONMENT)
+        if named is not None and (named == self._name or self.answers_to(named)):
             _ = self.jwks_file
 
     @property
@@ -252,9 +253,6 @@ class Verifier:
     @property
     def _name(self) -> str:
         return f"{self.issuer}#{self.audience}"
-
-    def _matches(self, value: str | None) -> bool:
-        return value is not None and (value == self._name or self.answers_to(value))
 
     def bind(self, validator: Any) -> None:
         """Verify the tokens of this agno validator from now on."""

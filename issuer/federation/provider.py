@@ -134,7 +134,7 @@ class Providers:
                 redirect_uri=client.redirect_uri,
             )
         except AuthlibBaseError as error:
-            code_of_error = _printable(error.error)
+            code_of_error = "".join(filter(str.isprintable, str(error.error)[:_MAX_ERROR]))
             raise ProviderProblem(f"the token endpoint answered {code_of_error}") from None
         except fetching.FetchRefused as error:
             raise ProviderAway(f"the token endpoint: {error}") from None
@@ -285,7 +285,3 @@ def _basic(
     text = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = f"Basic {base64.b64encode(text.encode()).decode()}"
     return url, headers, body
-
-
-def _printable(text: object) -> str:
-    return "".join(c for c in str(text)[:_MAX_ERROR] if c.isprintable())

@@ -4,12 +4,12 @@ Its texts are found by gettext. A catalogue is read when its language is first u
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from issuer.fields.times import utc
 from issuer.telemetry.logs import request_scope
@@ -53,7 +53,9 @@ def language() -> str:
 def choose_language(default: str, *, is_translated: bool = True) -> None:
     """Give the present request its language: English if it is for a page that has no other."""
     if (scope := request_scope.get()) is not None:
-        speak((first_known(_tags_of(scope)) or default) if is_translated else SOURCE)
+        named = [value for name, value in scope["headers"] if name == b"accept-language"]
+        tags = accepted_languages(b",".join(named).decode("latin-1"))
+        speak((first_known(tags) or default) if is_translated else SOURCE)
 
 
 def speak(tag: str) -> None:
@@ -73,11 +75,6 @@ def accepted_languages(header: str) -> list[str]:
     weighed = [(float(each[2] or 1), each[1]) for each in ranges if each]
     found = sorted((tag for tag in weighed if tag[0]), key=lambda tag: -tag[0])
     return [tag for _, tag in found]
-
-
-def _tags_of(scope: Mapping[str, Any]) -> list[str]:
-    values = [value for name, value in scope["headers"] if name == b"accept-language"]
-    return accepted_languages(b",".join(values).decode("latin-1"))
 
 
 def _match(tag: str) -> str | None:

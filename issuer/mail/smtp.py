@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from functools import cached_property
 from ipaddress import IPv4Address
 from random import Random
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
@@ -53,12 +53,10 @@ class SmtpServer:
         self._random = random
         self.name = f"{url.scheme}://{self._host}:{self._port}"
         self.is_here = is_loopback(self._host)
-        self.is_encrypted = self._is_tls_first or not self._is_plain(url)
+        is_plain = bool(url.query) or (self.is_here and self._authority is None)
+        self.is_encrypted = self._is_tls_first or not is_plain
         if self._authority is not None:
             _ = self._certificates  # so that an unusable file is noticed at the start
-
-    def _is_plain(self, url: SplitResult) -> bool:
-        return bool(url.query) or (self.is_here and self._authority is None)
 
     def send(self, message: MailMessage) -> None:
         """Hand the message to the server; `NotSent` if it does not accept it."""
