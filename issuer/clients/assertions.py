@@ -81,10 +81,7 @@ class ProvenClient:
 
 @dataclass(eq=False, repr=False)
 class ClientAssertions:
-    """Assertions of clients, and of issuers that they trust.
-
-    Checks memory first; what memory does not confirm is looked up in the database, once.
-    """
+    """Assertions of clients and of issuers they trust; from memory, else once from the database."""
 
     _directory: Directory
     _documents: ClientDocuments
@@ -95,10 +92,7 @@ class ClientAssertions:
     _clock: Clock
 
     def proven_from_memory(self, client_id: str, text: str, now: datetime) -> ProvenClient | None:
-        """The client, if memory confirms its assertion. For the event loop.
-
-        Only by a key that the assertion names: else each key of the client may have to be tried.
-        """
+        """The client, if memory has the key that the assertion names. For the event loop."""
         remembered = self._directory.remembered_client(client_id)
         with suppress(InvalidCredentials):
             token = _parse(text)
@@ -123,11 +117,7 @@ class ClientAssertions:
             return FetchNeeded(error.fetch_keys)
 
     async def use(self, proven: ProvenClient) -> None:
-        """Use an assertion that counts once. Durable when it returns.
-
-        `InvalidCredentials` if it was used before; `TooManyRequests` if the client has used too
-        many.
-        """
+        """Use an assertion that counts once, durably; `InvalidCredentials`, `TooManyRequests`."""
         evidence = proven.evidence
         if evidence.name is not None:
             await self._used.use(proven.record.client_id, evidence.name, evidence.expires_at)

@@ -139,10 +139,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         return bool(self._store.with_expired_scopes(self._clock(), 1))
 
     def delete_expired_scopes(self) -> int:
-        """Remove scopes of their own that have ended from some clients; from how many.
-
-        No access token has them: each has expired, or was revoked.
-        """
+        """Remove ended scopes from some clients; from how many. No access token has them."""
         now = self._clock()
         rows = self._store.with_expired_scopes(now, _AT_ONCE)
         for row in rows:

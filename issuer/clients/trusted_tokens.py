@@ -46,10 +46,7 @@ class TrustFinding:
 
 @dataclass(frozen=True, slots=True)
 class TrustFindings:
-    """What each trust of a client says to a token; `fetch_keys` may find a key that is missing.
-
-    Nobody may trust the `unverified_claims`.
-    """
+    """What each trust says to a token; `unverified_claims` are not to be trusted."""
 
     trusts: tuple[TrustFinding, ...]
     unverified_claims: Mapping[str, Any]

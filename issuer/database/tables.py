@@ -317,10 +317,7 @@ class RecoveryCodeRow(Base, table="recovery_codes"):
 
 
 class UsedChallengeRow(Base, table="used_challenges"):
-    """A challenge of a passkey that was answered, a form that was sent, or a message counted.
-
-    Also a report of which scopes are used.
-    """
+    """A passkey challenge that was answered, a sent form, a counted message, a usage report."""
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

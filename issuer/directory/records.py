@@ -13,10 +13,7 @@ from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 
 @dataclass(frozen=True, slots=True)
 class AudienceRecord:
-    """An audience as a token sees it. `is_own`: the issuer's admin API.
-
-    `include_profile`: its tokens say name and verified address of the user.
-    """
+    """An audience for tokens. `is_own`: the admin API. `include_profile`: name and address."""
 
     id: str
     signing_alg: AlgorithmInUse

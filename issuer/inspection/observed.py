@@ -129,10 +129,7 @@ class Probed(NamedTuple):
 
 @dataclass(frozen=True)
 class Observed:
-    """What was asked of an AgentOS, and what it answered.
-
-    `first_message` is what its WebSocket says by itself.
-    """
+    """What an AgentOS was asked and answered; `first_message` is its WebSocket's, unasked."""
 
     request: InspectionRequest
     answers: Mapping[Probe, ProbeAnswer]

@@ -117,10 +117,7 @@ def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
 
 @dataclass(frozen=True)
 class RoleEffect:
-    """The effect on `considered`, the first of those who have the role.
-
-    The audience of a shift is "every AgentOS" or "every other AgentOS" where that is meant.
-    """
+    """The effect on `considered`, the first of those with the role."""
 
     considered: tuple[Resource, ...]
     shifts: tuple[Shift, ...]

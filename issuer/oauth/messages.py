@@ -74,10 +74,7 @@ class PasswordAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A user for whom a trusted issuer vouches, at one audience.
-
-    With at most these `scopes`, if it names some. `details` are for the audit log.
-    """
+    """A user for whom a trusted issuer vouches at one audience, with at most `scopes` if any."""
 
     user: UserRecord
     audience: AudienceRecord

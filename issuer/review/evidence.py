@@ -163,10 +163,7 @@ Rows: TypeAlias = list[ReviewedScope]
 
 @dataclass
 class UsageEvidence:
-    """What verifiers reported, compared with what clients and users hold. Reads all audiences.
-
-    `has_read_all`: no client or user was left out by `first`.
-    """
+    """What verifiers reported and what is held. `has_read_all`: `first` left out nobody."""
 
     work: Reviewable
     now: datetime
@@ -237,10 +234,7 @@ class UsageEvidence:
             yield self._holders(kind, batch, lambda _: True)
 
     def first(self, kind: Kind, most: int) -> Iterator[list[ReviewedPrincipal]]:
-        """The first `most` holders, with what a review says of them, and nothing else.
-
-        Their roles are read where something can be said about those.
-        """
+        """The first `most` holders; roles are read where something can be said about them."""
         read: Callable[[str, int], Sequence[Any]] = self.work.reviewed.clients
         if kind is USER:
             read = self.work.reviewed.users
@@ -377,10 +371,7 @@ class UsageEvidence:
         grant: GivenAssignment,
         joined: Membership | None,
     ) -> datetime:
-        """Since when the scope is held for certain: whatever gives it may have been changed.
-
-        Changes of a group at a trusted issuer are not known at all.
-        """
+        """Since when the scope is held for certain; unknown through groups of trusted issuers."""
         changed = [holder.resource.created_at, *filter(None, [grant.given_at])]
         if isinstance(holder.resource, Client | ClientOfReview):
             changed.append(holder.resource.updated_at)

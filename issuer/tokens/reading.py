@@ -96,10 +96,7 @@ class IdTokenReader:
         self._keyring = keyring
 
     def read_although_expired(self, token: str) -> VerifiedIdToken:
-        """`InvalidCredentials` for anything but an ID token of this issuer.
-
-        An expired one is accepted: people sign out later (RP-Initiated Logout 1.0 §2).
-        """
+        """An ID token of ours, even expired (RP-Initiated Logout §2); `InvalidCredentials`."""
         kid, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")
