@@ -361,11 +361,9 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         "application/jwk-set+json",
         an_object({"keys": {"type": "array", "items": {"type": "object"}}}, ["keys"]),
     )
-    signing_in = "Sign a person in for a client"
+    sign_in = "Sign a person in for a client"
     return {
-        base + AUTHORIZATION_PATH: _for_browsers(
-            "authorize", signing_in, _AUTHORIZATION, _REQUIRED
-        ),
+        base + AUTHORIZATION_PATH: _for_browsers("authorize", sign_in, _AUTHORIZATION, _REQUIRED),
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
         base + LOGOUT_PATH: _for_browsers("logout", "Sign a person out", _LOGOUT, set()),
@@ -402,9 +400,7 @@ def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
     return described
 
 
-def _document(
-    summary: str, media_type: str, schema: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def _document(summary: str, media: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     cached = {name: {"schema": TEXT} for name in ("ETag", "Cache-Control")}
     return {
         "tags": TAGS,
@@ -414,7 +410,7 @@ def _document(
             "200": {
                 "description": "The document",
                 "headers": {**REQUEST_ID, **cached},
-                "content": {media_type: {"schema": schema} if schema else {}},
+                "content": {media: {"schema": schema} if schema else {}},
             },
             "304": {"description": "Not modified", "headers": REQUEST_ID},
         },

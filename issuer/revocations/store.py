@@ -310,12 +310,10 @@ class RevocationStore(Statements):
         """What was exchanged for these tokens, in any number of steps; None for over `most`."""
         found: list[ExchangedToken] = []
         for part in in_parts(jtis):
-            tokens = self._read_exchanged(
-                most - len(found), ExchangedTokenRow.subject_jti.in_(part)
-            )
-            if tokens is None:
+            some = self._read_exchanged(most - len(found), ExchangedTokenRow.subject_jti.in_(part))
+            if some is None:
                 return None
-            found += tokens
+            found += some
         return found
 
     def exchanged_for_any(
@@ -336,13 +334,11 @@ class RevocationStore(Statements):
         took_part = or_(row.client_id == client_id, row.subject_client == client_id)
         return self._read_exchanged(most, row.user_id == user_id, took_part)
 
-    def _read_exchanged(
-        self, most: int, *which: ColumnElement[bool]
-    ) -> list[ExchangedToken] | None:
+    def _read_exchanged(self, most: int, *such: ColumnElement[bool]) -> list[ExchangedToken] | None:
         """These, and what was exchanged for them, in any number of steps."""
         row = ExchangedTokenRow
         columns = select(row.jti, row.user_id, row.client_id, row.expires_at)
-        first = columns.where(*which).cte("exchanged", recursive=True)
+        first = columns.where(*such).cte("exchanged", recursive=True)
         found = first.union(columns.join(first, row.subject_jti == first.c.jti))
         rows = self.session.execute(select(found).limit(most + 1)).all()
         return [ExchangedToken(*each) for each in rows] if len(rows) <= most else None
