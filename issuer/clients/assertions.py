@@ -51,10 +51,8 @@ class OwnKeys:
             fetch_keys = partial(self._documents.fetch_keys, client, missing=True)
             keys = load_keys(client.jwks)
             claims = rules.signed_claims(token, keys, fetch_keys if client.is_fetched else None)
-        elif key_set := self.key_set(client):
-            claims = rules.signed_claims(
-                token, key_set.keys, partial(key_set.fetch_keys, token.kid)
-            )
+        elif found := self.key_set(client):
+            claims = rules.signed_claims(token, found.keys, partial(found.fetch_keys, token.kid))
         else:
             raise _no_keys()
         if token.typ not in rules.ASSERTION_TYPES:  # such as an access token (RFC 8725 §3.11)

@@ -128,9 +128,8 @@ class Revocations:
             return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
-        self._add_principals(
-            [RevokedPrincipal(SUB, client_id)], self._limits.principal_bytes_of_users
-        )
+        limit = self._limits.principal_bytes_of_users
+        self._add_principals([RevokedPrincipal(SUB, client_id)], limit)
         return False
 
     def revoke_of_user(
