@@ -4,12 +4,7 @@ from typing import Any, Protocol
 
 from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretFields
 from issuer.clients.clients import Clients, keys_of, without_key
-from issuer.clients.rotation import (
-    FinishedRotation,
-    RotationInProgress,
-    Rotations,
-    how_last_used,
-)
+from issuer.clients.rotation import FinishedRotation, RotationInProgress, Rotations, how_last_used
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from issuer.background.workers import WorkerPool
 from issuer.clock import Clock
 from issuer.composition.background import BackgroundJobs
-from issuer.composition.branding import read_logo
 from issuer.composition.foundation import build_sealer, require_master_key
 from issuer.composition.parts import Parts
 from issuer.database.deployment import require_issuer
+from issuer.errors import ConfigurationError
+from issuer.fields.branding import Image, read_image
+from issuer.files import read_regular, reason_of
 from issuer.keys import sealed_secrets_store as purposes
 from issuer.keys.sealing import SealedTexts, Sealer
 from issuer.settings import Settings
@@ -82,6 +84,21 @@ class WebParts:
         self.anti_forgery_key = derived(purposes.ANTI_FORGERY)
         # Built when it is first used.
         self.provider_sign_in: Callable[[], ProviderSignIn] = lambda: parts.provider_sign_in
+
+
+def read_logo(settings: Settings) -> Image | None:
+    """The file that `ISSUER_BRAND_LOGO` names; `ConfigurationError` if the pages cannot show it."""
+    if (path := settings.brand_logo) is None:
+        return None
+    try:
+        return read_image(read_regular(path)[0])
+    except ConfigurationError as error:
+        problem = f": {error}"
+    except OSError as error:
+        problem = f" cannot be read: {path}: {reason_of(error)}."
+    except ValueError as error:
+        problem = f": {path} {error}. Use a PNG or WebP file."
+    raise ConfigurationError(f"ISSUER_BRAND_LOGO{problem}")
 
 
 class Composition(Parts):

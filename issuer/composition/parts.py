@@ -65,6 +65,7 @@ class Parts:
     @cached_property
     def provider_logout(self) -> "ProviderLogout":
         """What checks logout tokens of trusted issuers; built when first used."""
-        from issuer.composition.providers import build_provider_logout  # noqa: PLC0415
+        from issuer.sign_in.provider_sign_in import ProviderLogout  # noqa: PLC0415
 
-        return build_provider_logout(self.foundation, self.tokens)
+        verified_claims = self.tokens.client_assertions.trusted_tokens.verified_claims
+        return ProviderLogout(verified_claims, self.clock)

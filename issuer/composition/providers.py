@@ -8,7 +8,7 @@ from issuer.federation import FetchBudget, Fetcher
 from issuer.federation.metadata import ProviderProblem
 from issuer.federation.provider import Providers
 from issuer.sign_in.provider_request import ProviderSecrets
-from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
+from issuer.sign_in.provider_sign_in import ProviderSignIn
 
 # A sign-in takes two or three requests; all people of a company may come within a few minutes.
 _A_MINUTE, _AT_ONCE = 6_000, 64
@@ -34,11 +34,4 @@ def build_provider_sign_in(
         tokens.client_assertions.trusted_tokens.verified_claims,
         secret_of,
         clock,
-    )
-
-
-def build_provider_logout(foundation: Foundation, tokens: TokenParts) -> ProviderLogout:
-    return ProviderLogout(
-        tokens.client_assertions.trusted_tokens.verified_claims,
-        foundation.clock,
     )

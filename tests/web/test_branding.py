@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.composition.branding import read_logo
+from issuer.composition.composition import read_logo
 from issuer.errors import ConfigurationError
 from issuer.fields.branding import (
     BLACK,

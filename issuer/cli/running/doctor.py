@@ -8,7 +8,7 @@ from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
 from issuer.cli.remote.target import require_host
 from issuer.composition import composed
-from issuer.composition.branding import read_logo
+from issuer.composition.composition import read_logo
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 from issuer.status import checks
