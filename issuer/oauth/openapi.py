@@ -33,9 +33,14 @@ _SECRET = {**TEXT, "format": "password"}
 _SECONDS = {"type": "integer"}
 
 
-def an_object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    """The schema of a JSON object, or of a form."""
-    return {"type": "object", "required": required, "properties": properties}
+def an_object(members: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """The schema of a JSON object, or of a form, as `schemas` has its `members`."""
+    return {"type": "object", "required": required, "properties": schemas(members)}
+
+
+def schemas(members: dict[str, Any]) -> dict[str, Any]:
+    """Their schemas; where only a description is given, the member is a text."""
+    return {name: _text(it) if isinstance(it, str) else it for name, it in members.items()}
 
 
 def refusal(description: str, *headers: str) -> dict[str, Any]:
@@ -83,15 +88,13 @@ def token(grant_types: list[str]) -> dict[str, Any]:
     """RFC 6749 §3.2."""
     request = {
         "grant_type": {**TEXT, "enum": grant_types},
-        "scope": _text("Space-delimited. Default: all scopes held"),
-        "audience": _text(
-            "Id of the AgentOS the token is for; for an ID-JAG the other authorization server"
-        ),
-        "resource": _text(
-            "As `audience` (RFC 8707); for an ID-JAG a resource of the other authorization server"
-        ),
-        "session_id": _text("For clients with `may_set_session`"),
-        "username": _text("For the password grant"),
+        "scope": "Space-delimited. Default: all scopes held",
+        "audience": "Id of the AgentOS the token is for; for an ID-JAG the other authorization"
+        " server",
+        "resource": "As `audience` (RFC 8707); for an ID-JAG a resource of the other"
+        " authorization server",
+        "session_id": "For clients with `may_set_session`",
+        "username": "For the password grant",
         "password": _text("For the password grant", _SECRET),
         "refresh_token": _text("For the refresh token grant", _SECRET),
         "code": _text("For the authorization code grant", _SECRET),
@@ -101,7 +104,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "subject_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_TOKEN]},
         "requested_token_type": {**TEXT, "enum": [TokenType.ACCESS_TOKEN, TokenType.ID_JAG]},
         "code_verifier": _text("For the authorization code grant", _SECRET),
-        "redirect_uri": _text("For the authorization code grant"),
+        "redirect_uri": "For the authorization code grant",
         "client_id": TEXT,
         "client_secret": _SECRET,
         "client_assertion": _text(
@@ -112,18 +115,15 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         "client_assertion_type": {"const": CLIENT_ASSERTION_TYPE},
     }
     response = {
-        "access_token": _text(
-            "A JWT of type at+jwt (RFC 9068), or an ID-JAG: a JWT of type oauth-id-jag+jwt"
-        ),
+        "access_token": "A JWT of type at+jwt (RFC 9068), or an ID-JAG: a JWT of type"
+        " oauth-id-jag+jwt",
         "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "N_A"]}),
         "expires_in": _text("Seconds", _SECONDS),
-        "scope": _text("Space-delimited"),
-        "refresh_token": _text(
-            "Opaque, and replaced at every use. For clients with that grant type, after a user"
-            " signed in"
-        ),
-        "id_token": _text("With `openid`, where a person signed in in a browser"),
-        "issued_token_type": _text("After a token exchange (RFC 8693 §2.2.1)"),
+        "scope": "Space-delimited",
+        "refresh_token": "Opaque, and replaced at every use. For clients with that grant type,"
+        " after a user signed in",
+        "id_token": "With `openid`, where a person signed in in a browser",
+        "issued_token_type": "After a token exchange (RFC 8693 §2.2.1)",
     }
     always = ["access_token", "token_type", "expires_in", "scope"]
     example = {"grant_type": "client_credentials", "audience": "my-os", "scope": "agents:web:run"}
@@ -140,8 +140,8 @@ def token(grant_types: list[str]) -> dict[str, Any]:
 
 # RFC 7009 and RFC 7662 have the same request.
 _A_TOKEN = {
-    "token": _text("An access or refresh token"),
-    "token_type_hint": _text("Ignored"),
+    "token": "An access or refresh token",
+    "token_type_hint": "Ignored",
     "client_id": TEXT,
     "client_secret": _SECRET,
 }
@@ -252,19 +252,19 @@ def registration() -> dict[str, Any]:
 _AUTHORIZATION = {
     "response_type": {"const": "code"},
     "client_id": TEXT,
-    "redirect_uri": _text("A registered one; on loopback the port may differ"),
+    "redirect_uri": "A registered one; on loopback the port may differ",
     "code_challenge": _text("base64url(SHA-256(code_verifier))"),
     "code_challenge_method": {"const": "S256"},
     "state": TEXT,
-    "scope": _text("Space-delimited; narrowed to what the user holds"),
-    "resource": _text("An audience, or a resource of one (RFC 8707)"),
-    "audience": _text("As `resource`"),
+    "scope": "Space-delimited; narrowed to what the user holds",
+    "resource": "An audience, or a resource of one (RFC 8707)",
+    "audience": "As `resource`",
     "nonce": TEXT,
-    "prompt": _text("`none`, `login`, `consent` or `select_account`"),
+    "prompt": "`none`, `login`, `consent` or `select_account`",
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
-    "acr_values": _text("Ignored: `acr` of the ID token says what was used"),
+    "acr_values": "Ignored: `acr` of the ID token says what was used",
     "login_hint": TEXT,
-    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
+    "ui_locales": "Space-delimited language tags; the first that the pages have",
     "id_token_hint": TEXT,
 }
 _PKCE = {"code_challenge", "code_challenge_method"}
@@ -272,9 +272,9 @@ _REQUIRED = {"response_type", "client_id", "redirect_uri", *_PKCE}
 _LOGOUT = {
     "id_token_hint": TEXT,
     "client_id": TEXT,
-    "post_logout_redirect_uri": _text("A registered one"),
+    "post_logout_redirect_uri": "A registered one",
     "state": TEXT,
-    "ui_locales": _text("Space-delimited language tags; the first that the pages have"),
+    "ui_locales": "Space-delimited language tags; the first that the pages have",
 }
 
 
@@ -338,7 +338,7 @@ def _for_browsers(
     body = {"content": {FORM: {"schema": an_object(parameters, sorted(required))}}}
     query = [
         {"name": name, "in": "query", "required": name in required, "schema": schema}
-        for name, schema in parameters.items()
+        for name, schema in schemas(parameters).items()
     ]
     return {
         "get": {**described, "operationId": operation_id, "parameters": query},
