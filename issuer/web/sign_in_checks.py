@@ -1,7 +1,7 @@
 """Checking what people type, under the same limits as the password grant."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,22 +31,15 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True)
 class SignInChecks:
     """Runs checks in the pool for passwords. A refusal is audited, logged and sent on time."""
 
-    def __init__(
-        self,
-        pool: PasswordPool,
-        audit: AuditWriter,
-        gathered: RefusalAggregator,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> None:
-        self._pool = pool
-        self._audit = audit
-        self._gathered = gathered
-        self._clock = clock
-        self._metrics = metrics
+    _pool: PasswordPool
+    _audit: AuditWriter
+    _gathered: RefusalAggregator
+    _clock: Clock
+    _metrics: Metrics
 
     async def run(
         self,

@@ -51,17 +51,11 @@ class Site:
         return self.parts.settings.base_path
 
     def visit(self, request: Request) -> Visit:
-        browser = self.cookies.value(request, BROWSER) or ""
-        is_new = not _BROWSER.fullmatch(browser)
         query = parameters(request.scope["query_string"])
-        return Visit(
-            request,
-            random_characters(self.parts.random) if is_new else browser,
-            is_new,
-            query,
-            named_request(query),
-            named_page(query),
-        )
+        browser = self.cookies.value(request, BROWSER) or ""
+        if is_new := not _BROWSER.fullmatch(browser):
+            browser = random_characters(self.parts.random)
+        return Visit(request, browser, is_new, query, named_request(query), named_page(query))
 
     def form(self, visit: Visit, purpose: str) -> Form:
         token = self.csrf.token(visit.browser, purpose)

@@ -149,19 +149,11 @@ class ConfigurationScreen(ManifestScreen):
         )
 
     def _page(
-        self,
-        values: Mapping[str, str],
-        wrong: str = "",
-        *,
-        error: str = "",
-        plan: PlanResult | None = None,
-        status: int | None = None,
-        now: tuple[str, bool] | None = None,
+        self, typed: Mapping[str, str], wrong: str = "", plan: PlanResult | None = None, **more: Any
     ) -> Response:
         return self.answer(
             "configuration",
             "Configuration",
-            status=status,
             may_change=any(self.operator.holds(each.write) for each in TYPES.values()),
             commands=(
                 self.commands.command(("export",), "GET", ("manifest",)),
@@ -169,12 +161,11 @@ class ConfigurationScreen(ManifestScreen):
                     ("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan"), file="issuer.yaml"
                 ),
             ),
-            values=values,
-            error=error,
+            values=typed,
             errors={"source": wrong} if wrong else {},
             plan=plan_shown(plan) if plan else None,
-            now=now,
-            shows_now=not (values or wrong or plan),
+            shows_now=not (typed or wrong or plan),
+            **{"now": None, **more},
         )
 
     def _request(self) -> PlanRequest:

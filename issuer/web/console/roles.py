@@ -46,7 +46,7 @@ def review(screen: ResourceScreen) -> Response:
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.principals_with_role(role.name).count()
     except InvalidField as error:
-        return screen.edit_form(form, forms.field_errors(error))
+        return screen.edit_form(form, errors=forms.field_errors(error))
     ticked = {forms.ALLOW: form[forms.ALLOW]} if forms.ALLOW in form else {}
     considered = len(effect.considered)
     more = max(0, total - considered)

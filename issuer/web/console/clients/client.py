@@ -100,18 +100,12 @@ class OneClientScreen(PrincipalScreen):
             **shown,
         )
 
-    def edit_form(
-        self,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int | None = None,
-        **shown: Any,
-    ) -> Response:
+    def edit_form(self, values: Mapping[str, str], **shown: Any) -> Response:
         """The form, also with members that are wrong or that somebody else has changed."""
-        named = {*(errors or {}), *shown.get("present", {}), *values.get("members", "").split()}
-        has = {*members_for(self.resource, values), *named}
+        has = {*members_for(self.resource, values), *values.get("members", "").split()}
+        has |= {*shown.get("errors", ()), *shown.get("present", ())}
         members = tuple(name for name in FORM.members if name in has)
-        return super().edit_form(values, errors, status, members=members, **shown)
+        return super().edit_form(values, members=members, **shown)
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
         picks = keys_to_pick(self.operator, values, AUDIENCE)

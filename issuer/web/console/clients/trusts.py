@@ -35,7 +35,7 @@ def show_trust(screen: ResourceScreen) -> Response:
         raise NotFound("trust", number)
     trust = trusts[int(number)]
     values = {**forms.as_typed(_OF_TRUST, trust), "trust": trust.model_dump_json()}
-    return _form_page(screen, EXACT, values)
+    return _form_page(screen, EXACT, values=values)
 
 
 def add_trust(screen: ResourceScreen) -> Response:
@@ -47,7 +47,7 @@ def add_trust(screen: ResourceScreen) -> Response:
                 trusts = [*work.clients.get(screen.key).trusts, trust]
                 work.clients.update(screen.key, patch_of_trusts(trusts))
     except InvalidField as error:
-        return _form_page(screen, kind, screen.form, forms.field_errors(error))
+        return _form_page(screen, kind, values=screen.form, errors=forms.field_errors(error))
     command = _command(screen, [*screen.resource.trusts, trust], _to_add(screen, trust))
     if not screen.is_confirmed:
         return _ask(screen, trust, command, "Add trust")
@@ -66,7 +66,7 @@ def save_trust(screen: ResourceScreen) -> Response:
             if screen.is_confirmed:
                 work.clients.update(screen.key, patch_of_trusts(after))
     except InvalidField as error:
-        return _form_page(screen, EXACT, form, forms.field_errors(error))
+        return _form_page(screen, EXACT, values=form, errors=forms.field_errors(error))
     removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
     cli = f"{screen.commands.command(removal).cli}\n{_to_add(screen, trust)}"
     command = _command(screen, after, cli)
@@ -82,26 +82,20 @@ def _ask(screen: ResourceScreen, trust: Trust, command: Command, button: str) ->
     return screen.confirm(question, command, screen.kept, is_dangerous=False)
 
 
-def _form_page(
-    screen: ResourceScreen,
-    kind: str,
-    values: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-) -> Response:
+def _form_page(screen: ResourceScreen, kind: str, **shown: Any) -> Response:
     """`kind` is one of `PLATFORMS`, or `EXACT` for the form for a change."""
     with screen.operator.work(CLIENT.read) as work:
         issuers = forms.some_keys(screen.operator, work, TRUSTED_ISSUER)
     return screen.answer(
         "trust",
         f"{'Edit a trust of' if kind == EXACT else 'Add a trust to'} {screen.key}",
-        values=values,
-        errors=errors,
         kind=kind,
         platforms=PLATFORMS,
         workload=_OF_WORKLOAD,
         trust=_OF_TRUST,
         issuers=issuers,
         own_url=screen.parts.settings.url,
+        **shown,
     )
 
 

@@ -126,20 +126,12 @@ class CollectionScreen(ResourceTypeScreen):
         """What the rows of the list show besides the resources."""
         return {}
 
-    def form_page(
-        self,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int | None = None,
-        **shown: Any,
-    ) -> Response:
+    def form_page(self, values: Mapping[str, str], **shown: Any) -> Response:
         """The form for a new one, with what was typed."""
         return self.answer(
             (f"new_{self.TYPE.name}", "form"),
             f"New {self.TYPE.kind}",
-            status=status,
             values=values,
-            errors=errors,
             type=self.TYPE,
             resource=None,
             kind=self._kind(values.get("kind", "")),
@@ -152,9 +144,10 @@ class CollectionScreen(ResourceTypeScreen):
         try:
             return self.create()
         except InvalidField as error:
-            return self.form_page(self.form, self.FORM.errors(error))
+            return self.form_page(self.form, errors=self.FORM.errors(error))
         except AlreadyExists as error:
-            return self.form_page(self.form, {self.taken(error): str(error)}, CONFLICT)
+            wrong = {self.taken(error): str(error)}
+            return self.form_page(self.form, errors=wrong, status=CONFLICT)
 
     def create(self) -> Response:
         """Make the resource of the form; `InvalidField` or `AlreadyExists` if that cannot be."""

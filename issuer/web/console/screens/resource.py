@@ -164,19 +164,11 @@ class ResourceScreen(ResourceTypeScreen):
         """What the form for a change has at first."""
         return self.FORM.typed(self.resource)
 
-    def edit_form(
-        self,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int | None = None,
-        **shown: Any,
-    ) -> Response:
+    def edit_form(self, values: Mapping[str, str], **shown: Any) -> Response:
         return self.answer(
             (f"edit_{self.TYPE.name}", "form"),
             f"Edit {self.name}",
-            status=status,
             values=values,
-            errors=errors,
             type=self.TYPE,
             resource=self.resource,
             choices=self.choices(),
@@ -201,9 +193,10 @@ class ResourceScreen(ResourceTypeScreen):
                 if not self.is_outdated:
                     collection.replace(self.key, fields)
         except InvalidField as error:
-            return self.edit_form(self.form, self.FORM.errors(error))
+            return self.edit_form(self.form, errors=self.FORM.errors(error))
         except AlreadyExists as error:
-            return self.edit_form(self.form, {self.taken(error): str(error)}, CONFLICT)
+            wrong = {self.taken(error): str(error)}
+            return self.edit_form(self.form, errors=wrong, status=CONFLICT)
         if self.is_outdated:
             return self.conflict()
         sentence = f"The {self.TYPE.kind} {self.name_of(fields)} is changed."

@@ -150,14 +150,9 @@ class Listing(Generic[Item]):
 
 def list_query(visit: Visit, limit: int) -> ListQuery:
     """The part of a list that the query names."""
-    query = visit.query
-    return ListQuery(
-        limit,
-        query.get("search", "").strip()[:_MAX_CHARACTERS],
-        query.get("sort", ""),
-        query.get("order") == "desc",
-        query.get("after"),
-    )
+    search, sort, order, after = map(visit.query.get, ("search", "sort", "order", "after"))
+    searched = (search or "").strip()[:_MAX_CHARACTERS]
+    return ListQuery(limit, searched, sort or "", order == "desc", after)
 
 
 def listing(
