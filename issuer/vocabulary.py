@@ -3,6 +3,8 @@
 from datetime import timedelta
 from enum import StrEnum
 
+ADMIN_API = "/admin/v1"  # of every path of the admin API, under the path of the issuer
+
 
 class GrantType(StrEnum):
     """Grant types that a client may be allowed to use (RFC 6749 §1.3)."""

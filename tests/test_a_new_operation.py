@@ -86,7 +86,7 @@ def test_the_command_line_has_its_command(
     words = ["session", "forget", alice.user_id, session.id]
     typer.main.get_command(app)([*words, "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out) == {"forgotten": session.id}
-    assert FORGET.command("alice", "id") == ("user", *words[:2], "alice", "id")
+    assert FORGET.command("alice", "id").words == ("user", *words[:2], "alice", "id")
 
 
 def test_the_console_asks_and_names_command_and_request(

@@ -23,9 +23,9 @@ from issuer.admin import (
     users,
 )
 from issuer.admin.assignments import client_roles, group_roles, user_roles
-from issuer.admin.problems import PREFIX
 from issuer.admin.routes import AdminRoute
 from issuer.explain.own_api import OwnRoute
+from issuer.vocabulary import ADMIN_API
 
 RESOURCES = [
     inspection.router,
@@ -62,7 +62,7 @@ def _admin_routes() -> Iterator[AdminRoute]:
 
 def admin_templates() -> dict[object, str]:
     """The template of the path of each operation, without the path of the issuer, by endpoint."""
-    return {route.endpoint: PREFIX + route.path_format for route in _admin_routes()}
+    return {route.endpoint: ADMIN_API + route.path_format for route in _admin_routes()}
 
 
 def own_routes() -> Iterator[OwnRoute]:
@@ -71,13 +71,13 @@ def own_routes() -> Iterator[OwnRoute]:
         methods = frozenset(route.methods or ())
         methods |= {"HEAD"} if "GET" in methods else set()
         for needs in route.required.alternatives:
-            yield OwnRoute(methods, PREFIX + route.path, needs, route.required.note)
+            yield OwnRoute(methods, ADMIN_API + route.path, needs, route.required.note)
 
 
 @cache
 def admin_routes(base: str) -> tuple[BaseRoute, ...]:
     """`/admin/v1` below `base`. All applications share it: it has no state and is slow to build."""
-    api_router = APIRouter(prefix=PREFIX)
+    api_router = APIRouter(prefix=ADMIN_API)
     for resource in RESOURCES:
         api_router.include_router(resource)
     root = APIRouter()

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from issuer.admin.parts import admin_parts
 from issuer.telemetry.logs import get_logger, request_id
+from issuer.vocabulary import ADMIN_API
 
 log = get_logger(__name__)
 
-PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100
 _MAX_NAME = 128
@@ -212,4 +212,4 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
 def is_of_admin_api(request: Request) -> bool:
     """Whether the path of the request is in this API, existing or not."""
     base = admin_parts(request).administration.settings.base_path
-    return request.url.path.startswith(f"{base}{PREFIX}/")
+    return request.url.path.startswith(f"{base}{ADMIN_API}/")

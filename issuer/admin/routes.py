@@ -17,12 +17,13 @@ from starlette.requests import ClientDisconnect
 from issuer import scopes
 from issuer.admin.access import authenticate
 from issuer.admin.parts import admin_parts
-from issuer.admin.problems import PREFIX, ProblemRaised, rendered, shortened
+from issuer.admin.problems import ProblemRaised, rendered, shortened
 from issuer.admin.representations import Done, StrictJsonRequest, Tried, require_json
 from issuer.composition import Access
 from issuer.http.etags import etag_of
 from issuer.http.requests import is_known
 from issuer.http.streaming import StreamedText
+from issuer.vocabulary import ADMIN_API
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
@@ -47,7 +48,7 @@ PRIVILEGED = "A change to what holds or grants rights at the issuer itself requi
 def location(caller: Access, *parts: str) -> str:
     """The absolute URL of a resource; each part may contain any character."""
     path = "/".join(quote(part, safe="") for part in parts)
-    return f"{caller.administration.settings.url}{PREFIX}/{path}"
+    return f"{caller.administration.settings.url}{ADMIN_API}/{path}"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class OperationCommands:
     def _create(self, creation: Creation[Any], app: CommandApp, printed: "NewOutput") -> None:
         fields = creation.fields
         options = options_within(fields, required=True) if fields else {}
-        command = " ".join(("issuer", *creation.command(self._example, {})))
+        command = " ".join(("issuer", *creation.command(self._example, {}).words))
         examples = (f"{command} {more}".rstrip() for more in creation.examples + printed.examples)
 
         @app.command(
@@ -146,7 +146,7 @@ class OperationCommands:
         names = [part.example] if part and operation.parameter else []
         asks = "Asks first." if operation.asks_scripts else "On a terminal it asks first."
         summary = f"{operation.summary} {asks}" if operation.asks else operation.summary
-        command = " ".join(("issuer", *operation.command(self._example, ""), *names))
+        command = " ".join(("issuer", *operation.command(self._example, "").words, *names))
         more = (f"{command} {each.word}" for each in operation.flags if each.option)
         return _text(summary, operation.more, command, *more)
 

@@ -1,5 +1,6 @@
 """What an administrator does to a client beside changing it."""
 
+import json
 from typing import Any, Protocol
 
 from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretFields
@@ -8,6 +9,7 @@ from issuer.clients.rotation import FinishedRotation, RotationInProgress, Rotati
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf
+from issuer.resources import Command
 from issuer.roles.operations import RolesOf
 
 
@@ -111,6 +113,20 @@ def _removing_trust(work: ClientWork, about: About) -> OperationQuestion:
 def _without_trust(client: Client, text: str) -> dict[str, Any]:
     removed = named_trusts(client.trusts, text)
     return patch_of_trusts(trust for trust in client.trusts if trust not in removed)
+
+
+def explain_token(client_id: str) -> Command:
+    """Explain why a token of another issuer authenticates a client, or why not."""
+    return Command(TRUSTS.command("explain", client_id))
+
+
+def add_trust(client_id: str, trust: Trust) -> Command:
+    """Add a trust. The admin API replaces all of a client."""
+    claims = [w for n, v in trust.claims.items() for w in ("--claim", f"{n}={json.dumps(v)}")]
+    audience = ["--audience", trust.audience] if trust.audience else []
+    options = ["--oidc", trust.subject, *audience, *claims, *(["--once"] if trust.once else [])]
+    words = (*TRUSTS.command("add", client_id), "--issuer", trust.issuer, *options)
+    return Command(words)
 
 
 def _new(stored: ClientSecret, secret: str) -> NewSecret:

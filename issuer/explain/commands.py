@@ -4,18 +4,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import TypeAlias
 
+from issuer.catalogue import NEWEST
 from issuer.directory import ClientRecord, UserRecord
-from issuer.explain.explaining import Explanation
+from issuer.explain.explaining import Explanation, Question
+from issuer.resources import Command
 from issuer.roles import Role
 from issuer.vocabulary import GrantType
 
-Command: TypeAlias = tuple[str, ...]
+Words: TypeAlias = tuple[str, ...]
 Holder: TypeAlias = ClientRecord | UserRecord
 
 
 def commands_to_allow(
     explanation: Explanation, roles: Callable[[], Iterable[Role]]
-) -> Iterator[Command]:
+) -> Iterator[Words]:
     """Commands without the word `issuer`; none for a token, which nothing can change.
 
     A holder gets just the scopes that are lacking, at the audience where they are.
@@ -46,7 +48,28 @@ def commands_to_allow(
         yield _of(holder, "role", "assign", giving[scopes], "--audience", lacking.audience.id)
 
 
-def _of(holder: Holder, *words: str) -> Command:
+def explain(question: Question, audience: str) -> Command:
+    """Explain the question, at that audience."""
+    told = question.on_behalf_of
+    through = told.client_id if told else question.client_id if question.user_id else None
+    subject = question.user_id or question.client_id or ""
+    options = ["--client", through] if through else []
+    options += ["--on-behalf-of", told.user_id, "--from", told.audience] if told else []
+    options += ["--agno", question.version] if question.version != NEWEST else []
+    words = ("explain", subject, question.method, question.path, "--audience", audience, *options)
+    body = question.model_dump(exclude_none=True, exclude_defaults=True) | {"audience": audience}
+    return Command(words, "POST", ("explain",), body)
+
+
+def preview(client: str, *, user: str = "", audience: str = "") -> Command:
+    """Show the claims of a token of the client, or of the user through it."""
+    options = [*(["--user", user] if user else []), *(["--audience", audience] if audience else [])]
+    members = {"client_id": client, "user_id": user, "audience": audience}
+    body = {name: value for name, value in members.items() if value}
+    return Command(("preview", client, *options), "POST", ("preview",), body)
+
+
+def _of(holder: Holder, *words: str) -> Words:
     """A command about the holder, whose name follows the verb."""
     if isinstance(holder, ClientRecord):
         noun, name = "client", holder.client_id

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from issuer.fields.fields import Fields
 from issuer.operations.operation import PartOf, Work
+from issuer.resources import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,11 @@ class Creation(Generic[Work]):
         key = getattr(created, str(self.on.key)) if created and self.on.key else ""
         return (*self.on.path(owner_id), *([key] if key else []))
 
-    def command(self, owner_id: str, given: Mapping[str, object]) -> tuple[str, ...]:
-        """The words after `issuer`, with the members that were given."""
+    def command(self, owner_id: str, given: Mapping[str, object]) -> Command:
+        """With the members that were given."""
         options = (p for n, v in given.items() for p in (f"--{n.replace('_', '-')}", str(v)))
-        return (*self.on.command(self.verb, owner_id), *options)
+        words = (*self.on.command(self.verb, owner_id), *options)
+        return Command(words, "POST", self.path(owner_id), given if self.fields else None)
 
     def stored(self, created: BaseModel) -> BaseModel:
         """The item as it is read from now on."""

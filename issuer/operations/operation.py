@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from issuer.errors import NotFound
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 
 # The unit of work, with what the declaration uses of it.
 Work = TypeVar("Work")
@@ -184,7 +184,10 @@ class PartOf(Generic[Work, Item]):
 
     def command(self, verb: str, owner_id: str) -> tuple[str, ...]:
         """The words after `issuer`."""
-        return (self.owner.kind.replace(" ", "-"), self.name, verb, owner_id)
+        return (self.owner.noun, self.name, verb, owner_id)
+
+    def list_command(self, owner_id: str) -> Command:
+        return Command(self.command("list", owner_id), "GET", self.path(owner_id))
 
     def members_of(self, item: Key) -> dict[str, str]:
         """The members that name an item, if they are several."""
@@ -339,10 +342,20 @@ class Operation(Generic[Work]):
         return (*self.part.path(owner_id), *([item] if item else []), *verb)
 
     def command(
-        self, owner_id: str, item: Key, flags: frozenset[str] = frozenset()
-    ) -> tuple[str, ...]:
-        """The words after `issuer`."""
+        self,
+        owner_id: str,
+        item: Key,
+        flags: frozenset[str] = frozenset(),
+        patch: Mapping[str, Any] | None = None,
+    ) -> Command:
+        """Without a request for several items: the admin API takes one at a time."""
         options = (each.word for each in self.flags if each.name in flags)
-        if self.part is None:
-            return (self.owner.kind.replace(" ", "-"), self.verb, owner_id, *options)
-        return (*self.part.command(self.verb, owner_id), *options, *self.part.words(item))
+        words: tuple[str, ...] = (self.owner.noun, self.verb, owner_id, *options)
+        if self.part is not None:
+            command = self.part.command(self.verb, owner_id)
+            words = (*command, *options, *self.part.words(item))
+        items = (item,) if isinstance(item, str) else item
+        if len(items) > 1:
+            return Command(words)
+        query = dict.fromkeys(sorted(flags), "true")
+        return Command(words, self.method, self.path(owner_id, *items), patch, query)

@@ -11,6 +11,15 @@ from issuer.resources.collection import (
     WithinTransaction,
     one_of,
 )
+from issuer.resources.command import Command
 from issuer.resources.resource_type import ResourceType
 
-__all__ = ["Collection", "Principals", "ResourceType", "Transaction", "WithinTransaction", "one_of"]
+__all__ = [
+    "Collection",
+    "Command",
+    "Principals",
+    "ResourceType",
+    "Transaction",
+    "WithinTransaction",
+    "one_of",
+]

@@ -1,12 +1,14 @@
 """The definition of a resource and of its members: every interface follows from it."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 from issuer.fields.fields import Fields
+from issuer.resources.command import Command
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
 ModelT = TypeVar("ModelT", bound=Fields)
@@ -63,6 +65,31 @@ class Member:
     is_private: bool = False
     """Whether the audit log has only its name, without values."""
 
+    def words(self, name: str, value: object, verb: str = "") -> list[str]:
+        """The option that gives the member of that name a value; `add` or `remove`, items."""
+        option = self.option or f"--{name.replace('_', '-')}"
+        if self.control is Control.SWITCH:
+            on, _, off = option.partition("/")
+            return [on if value else off]
+        values = value if isinstance(value, list) else [value]
+        if verb:
+            option = f"--{verb}{option[1:]}"
+        elif not values:
+            values = [""]
+        return [word for each in values for word in (option, self._text(each))]
+
+    def _text(self, value: Any) -> str:
+        if self.item and value:
+            return self.item.write(value)
+        match value:
+            case None:
+                return "none" if self.control is Control.DURATION else ""
+            case int():
+                return f"{value}s"
+            case dict():
+                return json.dumps(value, ensure_ascii=False)
+        return str(value)
+
 
 @cache
 def members_of(model: type[Fields]) -> dict[str, Member]:
@@ -73,6 +100,12 @@ def members_of(model: type[Fields]) -> dict[str, Member]:
         for each in field.metadata
         if isinstance(each, Member)
     }
+
+
+def options_of(members: Mapping[str, Member], given: Mapping[str, Any]) -> list[str]:
+    """The options of `create` and `update` that give these members."""
+    known = ((name, members[name]) for name in given if name in members)
+    return [word for name, member in known for word in member.words(name, given[name])]
 
 
 NAME = Member(label="Name", help="Display name.")
@@ -139,6 +172,11 @@ class ResourceType(Generic[FieldsT, ModelT]):
         return self.kind.replace(" ", "_")
 
     @property
+    def noun(self) -> str:
+        """On the command line: `trusted-issuer`."""
+        return self.kind.replace(" ", "-")
+
+    @property
     def attribute(self) -> str:
         """In Python, where it may have no hyphen: of a unit of work, and in operation ids."""
         return self.plural.replace("-", "_")
@@ -162,6 +200,32 @@ class ResourceType(Generic[FieldsT, ModelT]):
     def private(self) -> frozenset[str]:
         """Members of which the audit log has only the names."""
         return frozenset(name for name, each in self.members.items() if each.is_private)
+
+    def list_command(self) -> Command:
+        return Command((self.noun, "list"), "GET", (self.plural,))
+
+    def show_command(self, key: str) -> Command:
+        return Command((self.noun, "show", key), "GET", (self.plural, key))
+
+    def create_command(
+        self, name: str, members: Mapping[str, Any], options: Iterable[str]
+    ) -> Command:
+        words = (self.noun, "create", name, *options)
+        return Command(words, "POST", (self.plural,), members)
+
+    def update_command(
+        self, key: str, patch: Mapping[str, Any], options: Iterable[str] | None = None
+    ) -> Command:
+        """The `options` do the same as the patch; by default they give its members."""
+        options = options_of(self.members, patch) if options is None else options
+        words = (self.noun, "update", key, *options)
+        return Command(words, "PATCH", (self.plural, key), patch)
+
+    def delete_command(self, key: str, *, cascade: bool) -> Command:
+        """With `cascade`, also what uses it."""
+        words = (self.noun, "delete", key, *["--cascade"] * cascade)
+        query = {"cascade": "true"} if cascade else {}
+        return Command(words, "DELETE", (self.plural, key), query=query)
 
     def key_of(self, resource: Fields) -> str:
         """The id or name of the resource."""

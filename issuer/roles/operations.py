@@ -10,7 +10,7 @@ from issuer.directory import Rights
 from issuer.errors import NotFound
 from issuer.fields.times import in_json, until, utc
 from issuer.operations import About, OperationQuestion
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 from issuer.roles.assignments import Assignment, Assignments, HeldRole
 from issuer.roles.roles import ROLE, Roles
 from issuer.scopes import counting_at, covers
@@ -54,6 +54,10 @@ class RolesOf:
     on_members: Callable[[Any, str, Sequence[HeldRole], Sequence[HeldRole]], EffectOnMembers] = (
         lambda *_: EffectOnMembers([], ())
     )
+
+    def list_command(self, owner_id: str) -> Command:
+        words, path = ("role", "list", owner_id), (self.owner.plural, owner_id, "roles")
+        return Command((self.owner.noun, *words), "GET", path)
 
     def question_to_assign(
         self, work: RoleWork, about: About, assignment: Assignment
@@ -125,35 +129,17 @@ class RolesOf:
 
 def command_of(
     owner: ResourceType[Any, Any], verb: str, owner_id: str, assignment: Assignment, reason: str
-) -> tuple[str, ...]:
-    """The words after `issuer`."""
-    where = assignment.audience
-    options = ["--everywhere"] if where is None else ["--audience", where]
-    for name, value in _details(assignment, reason).items():
-        options += [f"--{name.replace('_', '-')}", value]
-    return (owner.kind, "role", verb, owner_id, assignment.role, *options)
-
-
-@dataclass(frozen=True)
-class AssignmentRequest:
-    """The request to the admin API that assigns or unassigns a role. `path` is below its own."""
-
-    method: str
-    path: tuple[str, ...]
-    query: dict[str, str]
-    body: dict[str, str] | None = None
-
-
-def request_of(
-    owner: ResourceType[Any, Any], verb: str, owner_id: str, assignment: Assignment, reason: str
-) -> AssignmentRequest:
-    """The request that does the same as the command."""
+) -> Command:
+    """The command that assigns or unassigns a role, and the request that does the same."""
     where, details = assignment.audience, _details(assignment, reason)
+    options = ["--everywhere"] if where is None else ["--audience", where]
+    options += [w for n, v in details.items() for w in (f"--{n.replace('_', '-')}", v)]
+    words = (owner.noun, "role", verb, owner_id, assignment.role, *options)
     path = (owner.plural, owner_id, "roles", assignment.role)
     query = {"everywhere": "true"} if where is None else {"audience": where}
     if verb == "assign":
-        return AssignmentRequest("PUT", path, query, details or None)
-    return AssignmentRequest("DELETE", path, query | details)
+        return Command(words, "PUT", path, details or None, query)
+    return Command(words, "DELETE", path, query=query | details)
 
 
 def sentence_of(verb: str, name: str, assignment: Assignment) -> str:

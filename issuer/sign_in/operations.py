@@ -154,6 +154,20 @@ CONSENTS = PartOf[SignInWork, Consent](
     columns=("client_id", "audience", "granted_at", "openid_scopes", "scopes"),
     example="web-app",
 )
+LINK_IDENTITY = Creation[SignInWork](
+    name="link_identity",
+    on=IDENTITIES,
+    verb="add",
+    summary="Let a person sign in as a user with an account at a trusted issuer.",
+    more="Whoever has that account can sign in as the user. It is known by the sub of its"
+    " tokens alone. An account that is linked already, whoever's it is, is refused.",
+    examples=("--issuer entra --subject 8f2c1d7e",),
+    fields=IdentityFields,
+    created=Identity,
+    run=_link,
+    done="{name} can sign in with this account.",
+    is_refusable=True,
+)
 OPERATIONS: tuple[Operation[SignInWork] | Creation[SignInWork], ...] = (
     Operation(
         name="delete_factor",
@@ -180,20 +194,7 @@ OPERATIONS: tuple[Operation[SignInWork] | Creation[SignInWork], ...] = (
         on_all=True,
         asks_scripts=True,
     ),
-    Creation(
-        name="link_identity",
-        on=IDENTITIES,
-        verb="add",
-        summary="Let a person sign in as a user with an account at a trusted issuer.",
-        more="Whoever has that account can sign in as the user. It is known by the sub of its"
-        " tokens alone. An account that is linked already, whoever's it is, is refused.",
-        examples=("--issuer entra --subject 8f2c1d7e",),
-        fields=IdentityFields,
-        created=Identity,
-        run=_link,
-        done="{name} can sign in with this account.",
-        is_refusable=True,
-    ),
+    LINK_IDENTITY,
     Operation(
         name="unlink_identity",
         on=IDENTITIES,

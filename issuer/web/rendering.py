@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
@@ -11,6 +11,7 @@ from issuer.clock import Clock
 from issuer.fields.branding import Image
 from issuer.languages import _, choose_language, language, ngettext
 from issuer.languages.catalogues import browser_name, date_and_time
+from issuer.operations import commands
 from issuer.settings import Settings
 from issuer.telemetry.logs import request_id
 from issuer.web import words
@@ -132,6 +133,7 @@ class Pages:
             "has_logo": self._logo is not None,
             "help_line": self._settings.brand_help or "",
             "issuer_url": self._settings.url,
+            "commands": commands,
             "has_api_docs": self._settings.api_docs,
             "sends_mail": self._settings.smtp_url is not None,
             "metadata_path": f"/.well-known/oauth-authorization-server{base}",
@@ -140,6 +142,7 @@ class Pages:
         }
         environment.filters |= {
             "ago": self._ago,
+            "curl": partial(words.curl, self._settings.url),
             "utc": date_and_time,
             "iso": datetime.isoformat,
             "browser": browser_name,

@@ -1,12 +1,14 @@
 """Small texts that several pages use: times, browsers, applications, how long access lasts."""
 
+import json
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from issuer.audiences import Audience
 from issuer.composition import UnitOfWork
@@ -15,9 +17,10 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.text import escape
 from issuer.languages import N_, Nn_, _, ngettext
+from issuer.resources import Command
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
-from issuer.vocabulary import RegisteredBy
+from issuer.vocabulary import ADMIN_API, RegisteredBy
 from issuer.web.views import ActingAt, AgentOS, Application
 
 _METHODS = {"pwd": "password", "otp": "code", "hwk": "passkey", "swk": "passkey", "mfa": ""}
@@ -116,6 +119,20 @@ def initial(name: str) -> str:
 def segment(key: str) -> str:
     """`key` as one segment of a path."""
     return quote(key, safe="")
+
+
+def curl(issuer: str, command: Command) -> str:
+    """The request that does the same as the command, with the token in the variable `TOKEN`."""
+    url = "/".join([f"{issuer}{ADMIN_API}", *map(segment, command.path)])
+    url += f"?{urlencode(command.query)}" if command.query else ""
+    lines = [f"curl -X {command.method} {shlex.quote(url)}", '-H "Authorization: Bearer $TOKEN"']
+    if command.body is not None:
+        body = json.dumps(command.body, ensure_ascii=False)
+        lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+    elif command.file:
+        data = shlex.quote(f"@{command.file}")
+        lines += ["-H 'Content-Type: application/yaml'", f"--data-binary {data}"]
+    return " \\\n  ".join(lines)
 
 
 def in_fours(secret: str) -> str:

@@ -30,6 +30,7 @@ from issuer.errors import (
 from issuer.files import read_trusted
 from issuer.manifest import InvalidManifest
 from issuer.manifest.problems import ManifestProblem
+from issuer.vocabulary import ADMIN_API
 
 _SECONDS = 300  # a plan of a large manifest takes long
 _PAGE = 500
@@ -52,7 +53,7 @@ class AdminApiClient:
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
-        self._base = f"{private(issuer).rstrip('/')}/admin/v1"
+        self._base = f"{private(issuer).rstrip('/')}{ADMIN_API}"
         self._client_id = client_at(issuer)
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ from issuer.manifest.reading import Manifest
 from issuer.operations import About, Creation, Key, Operation, OperationQuestion, PartOf
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
-from issuer.roles.operations import RolesOf, request_of
+from issuer.roles.operations import RolesOf, command_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 
@@ -73,7 +73,7 @@ class ServerWork(ServerTransaction):
     def unassign(
         self, roles: RolesOf, about: About, assignment: Assignment, reason: str
     ) -> OperationQuestion:
-        request = request_of(roles.owner, "unassign", about.owner_id, assignment, reason)
+        request = command_of(roles.owner, "unassign", about.owner_id, assignment, reason)
         answer = self.send(request.method, request.path, request.query, dry_run=self.is_dry)
         return _question(answer) or OperationQuestion("", "", "")
 

@@ -27,7 +27,7 @@ from issuer.errors import IssuerError, Unavailable
 from issuer.fields.text import counts_in_words
 from issuer.scopes import ISSUER_STATUS
 from issuer.settings import Settings
-from issuer.vocabulary import ADMIN_CLIENT
+from issuer.vocabulary import ADMIN_API, ADMIN_CLIENT
 
 app = new_app()
 
@@ -77,7 +77,7 @@ def status(
         form = {"grant_type": "client_credentials", "audience": issuer, "scope": ISSUER_STATUS}
         answer = requested_token(token_endpoint(issuer, at), client_id, secret(), form)
         token = answer["access_token"]
-    endpoint = reached(f"{issuer.rstrip('/')}/admin/v1/status", issuer, at)
+    endpoint = reached(f"{issuer.rstrip('/')}{ADMIN_API}/status", issuer, at)
     found = sent("GET", endpoint, headers={"Authorization": f"Bearer {token}"})
     _show(found)
     if problems := len(found["attention"]):

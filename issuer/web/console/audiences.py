@@ -1,6 +1,5 @@
 """`/console/audiences`: the AgentOS deployments that tokens are issued for, and rights there."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import NotAllowed, TooManyRequests
 from issuer.fields.times import in_seconds
+from issuer.operations import commands
 from issuer.settings import Settings
 from issuer.values import lazy_property
 from issuer.vocabulary import SigningAlgorithm
@@ -24,8 +24,6 @@ from issuer.web.console.screens.resource_form import ResourceForm
 from issuer.web.console.screens.screen import CONFLICT
 from issuer.web.console.screens.views import MOST_COUNTED, count_text
 
-_CONNECT = ("issuer", "connect", "claude-code")
-_CREATE = ("issuer", "client", "create", "ci-bot")
 _EXAMPLE = "https://os.example/mcp"
 _NAMED = 5
 TOO_MANY = 429
@@ -90,8 +88,8 @@ class OneAudienceScreen(ResourceScreen):
             return response
         found = len(report.findings)
         findings = f"{found or 'no'} finding{'' if found == 1 else 's'}"
-        command = self.command(("inspect", self.key), "POST", "inspection")
-        return self.finished(f"The AgentOS is inspected: {findings}.", command)
+        done = f"The AgentOS is inspected: {findings}."
+        return self.finished(done, commands.inspect(self.key))
 
     ACTIONS: ClassVar[Mapping[str, Action]] = {**changes_of(AUDIENCE), "inspect": inspect}
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
@@ -122,8 +120,8 @@ class OneAudienceScreen(ResourceScreen):
             signs_now=signing.at(now),
             verified=tuple(sorted(signing.published(now))),
             default_ttl=in_seconds(self.parts.settings.access_token_ttl),
-            connect=shlex.join([*_CONNECT, next(iter(audience.resources), _EXAMPLE)]),
-            first_client=shlex.join([*_CREATE, "--audience", key, "--role", "web-runner"]),
+            connect=commands.connect(next(iter(audience.resources), _EXAMPLE)),
+            first_client=commands.first_client(key),
             uses=uses,
             matrix=matrix,
             inspection=inspection,

@@ -17,6 +17,7 @@ from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escape, readable_json
 from issuer.fields.times import duration
 from issuer.groups import GROUP
+from issuer.operations import commands
 from issuer.web.console.screens.events import READ, EventInWords, in_words
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.screen import ConsoleScreen
@@ -83,10 +84,10 @@ class AuditFilters:
         return urlencode({name: value for name, value in given.items() if value})
 
     @property
-    def api_query(self) -> str:
+    def api_query(self) -> dict[str, str]:
         """The filters as a query of the admin API, where times are instants."""
         wanted = self.wanted.model_dump(mode="json", exclude_none=True)
-        return urlencode({name: wanted[name] for name in NAMES if name in wanted})
+        return {name: wanted[name] for name in NAMES if name in wanted}
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -153,14 +154,13 @@ class AuditScreen(ConsoleScreen):
             with self.operator.work(READ) as work:
                 found, following = filters.page(work.audit_log, before, PAGE)
                 events = in_words(self.operator, work, found)
-        cli, api = ("audit", "list", *filters.options), ("audit-events",)
         url = f"{self.site.base}{_LIST}?{filters.query}"
         return self.answer(
             "audit",
             "Audit log",
             commands=(
-                self.commands.command(cli, "GET", api, None, filters.api_query),
-                self.commands.command(("audit", "verify")),
+                commands.audit_events(filters.options, filters.api_query),
+                commands.VERIFY_AUDIT,
             ),
             listing=Listing(
                 tuple(events),
@@ -220,7 +220,7 @@ class AuditEventScreen(ConsoleScreen):
         return self.answer(
             "audit_event",
             f"Event {event.id}",
-            commands=(self.commands.command(("audit", "verify")),),
+            commands=(commands.VERIFY_AUDIT,),
             event=event,
             text=this.text,
             about=_page_of(self.operator, event.target or ""),

@@ -14,6 +14,7 @@ from issuer.http.requests import MAX_BYTES as MAX_BYTES_OF_FORM
 from issuer.manifest import InvalidManifest
 from issuer.manifest.applying import Applied
 from issuer.manifest.entries import TYPES
+from issuer.operations.commands import APPLY, EXPORT, PLAN
 from issuer.provisioning.planning import MAX_BYTES, PlanRequest, PlanResult, apply_plan, make_plan
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
@@ -131,17 +132,15 @@ class ConfigurationScreen(ManifestScreen):
 
     def _result_page(self, changes: int, applied: Applied) -> Response:
         """Secrets of new clients are shown this once, with ids of new users."""
-        cli, api = ("apply", "-f", "issuer.yaml"), ("manifest", "apply")
-        command = self.commands.command(cli, "POST", api, file="issuer.yaml")
         if not applied.secrets and not applied.user_ids:
             noun = "change" if changes == 1 else "changes"
             text = f"The manifest is applied: {changes:,} {noun}."
-            return self.finished(" ".join([text, *applied.warnings]), command)
+            return self.finished(" ".join([text, *applied.warnings]), APPLY)
         return self.answer(
             "configuration_applied",
             "The manifest is applied",
             is_scripted=bool(applied.secrets),
-            commands=(command,),
+            commands=(APPLY,),
             changes=changes,
             secrets=applied.secrets,
             user_ids=applied.user_ids,
@@ -155,12 +154,7 @@ class ConfigurationScreen(ManifestScreen):
             "configuration",
             "Configuration",
             may_change=any(self.operator.holds(each.write) for each in TYPES.values()),
-            commands=(
-                self.commands.command(("export",), "GET", ("manifest",)),
-                self.commands.command(
-                    ("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan"), file="issuer.yaml"
-                ),
-            ),
+            commands=(EXPORT, PLAN),
             values=typed,
             errors={"source": wrong} if wrong else {},
             plan=plan_shown(plan) if plan else None,

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.directory import Rights
 from issuer.groups import GROUP, Group
-from issuer.groups.operations import GROUP_ROLES, OPERATIONS, REVOKED
+from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS, REVOKED
+from issuer.resources import Command
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
@@ -18,7 +19,7 @@ from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Confirmation, Deletion, changes_of
 from issuer.web.console.screens.resource_form import ResourceForm
-from issuer.web.console.screens.views import PAGE, Command, Listing, count_text
+from issuer.web.console.screens.views import PAGE, Listing, count_text
 
 FORM = ResourceForm(GROUP)
 
@@ -76,9 +77,9 @@ class OneGroupScreen(PrincipalScreen):
             may_change=operator.holds(GROUP.write),
             may_edit=operator.may_change(GROUP.write, is_protected=self.is_protected),
             commands=(
-                self.command(("show", key), "GET"),
-                self.command(("member", "list", key), "GET", "members"),
-                self.command(("role", "list", key), "GET", "roles"),
+                GROUP.show_command(key),
+                MEMBERS.list_command(key),
+                GROUP_ROLES.list_command(key),
             ),
             section=section,
             members=Listing(

@@ -11,6 +11,7 @@ from issuer.audiences import AUDIENCE
 from issuer.errors import NotFound
 from issuer.keys.described import DescribedKey, all_described
 from issuer.keys.schedule import KeyState
+from issuer.operations import commands
 from issuer.verifiers.known_verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.charts import timeline
@@ -89,7 +90,7 @@ class KeysScreen(ConsoleScreen):
             may_change=self.operator.holds(WRITE),
             live_verifiers=len(live) if reads_verifiers else None,
             lacking={alg: _lacking(live, keys, alg) for alg in {key.alg for key in keys}},
-            commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),
+            commands=(commands.KEYS,),
             timelines=[timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)],
             rotatable={
                 key.alg for key in keys if key.state is KeyState.ANNOUNCED and key.ready_at <= now
@@ -126,21 +127,15 @@ class KeysScreen(ConsoleScreen):
         alg, operator = SigningAlgorithm(name), self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
             work.verifiers.rotate_keys(alg, force=force)
-        command = self.commands.command(
-            ("key", "rotate", "--alg", alg, *(["--force"] if force else [])),
-            "POST",
-            ("keys", "rotate"),
-            query=f"alg={alg}{'&force=true' if force else ''}",
-        )
+        command = commands.rotate_keys(alg, force=force)
         return self.finished(f"The next {alg} key signs, another is announced.", command)
 
     def _revoke(self, kid: str) -> Response:
         operator = self.operator
         with self.parts.administration.changing_keys(operator.actor, operator.held) as work:
             warning = work.revoke_key(kid).left_valid
-        cli = ("key", "revoke", *(["--"] if kid.startswith("-") else []), kid)
-        command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
-        return self.finished(f"The key {kid} is revoked. {warning}".rstrip(), command)
+        done = f"The key {kid} is revoked. {warning}".rstrip()
+        return self.finished(done, commands.revoke_key(kid))
 
     def _live_verifiers(self) -> list[DescribedVerifier]:
         with self.operator.work(READ) as work:
@@ -194,7 +189,7 @@ class VerifiersScreen(ConsoleScreen):
         return self.answer(
             "verifiers",
             "Verifiers",
-            commands=(self.commands.command(("verifier", "list"), "GET", ("verifiers",)),),
+            commands=(commands.VERIFIERS,),
             listing=self._listing(found, self.visit.query.get("after", "")),
             links_audiences=self.operator.holds(AUDIENCE.read),
             left_out=str(left_out or ""),

@@ -12,6 +12,7 @@ from issuer.audit import AuditEvent
 from issuer.clients.client import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import all_described
+from issuer.operations.commands import DOCTOR
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
 from issuer.scopes import parse
@@ -76,7 +77,7 @@ class OverviewScreen(ConsoleScreen):
         return self.answer(
             "overview",
             "Overview",
-            commands=(self.commands.command(("doctor",)),),
+            commands=(DOCTOR,),
             needing=[each for each in findings if each.verdict != OK],
             well=[each for each in findings if each.verdict == OK],
             steps=self._first_steps(),

@@ -12,6 +12,7 @@ from issuer.audiences import AUDIENCE
 from issuer.errors import NotAllowed
 from issuer.fields.spreadsheet import as_csv
 from issuer.manifest.exporting import write_yaml
+from issuer.operations import commands
 from issuer.review.evidence import COLUMNS, READS, ReviewFinding, as_rows
 from issuer.review.proposals import Proposal, propose
 from issuer.review.reviewing import AccessReviewPlace, access_review, access_review_part, review
@@ -75,7 +76,7 @@ class ReviewScreen(ReviewingScreen):
             most_shown=_SHOWN,
             is_complete=found.is_complete,
             most=_EXPORTED,
-            commands=(self.commands.command(("review",), "GET", ("review",)),),
+            commands=(commands.REVIEW,),
         )
 
     def _proposal_page(self, name: str, proposal: Proposal) -> Response:
@@ -90,9 +91,7 @@ class ReviewScreen(ReviewingScreen):
             plan_form=replace(form, once=""),
             plan_path=ConfigurationScreen.PATH,
             may_plan=ConfigurationScreen.opens_for(self.operator),
-            commands=(
-                self.commands.command(("review", "--propose", name), "GET", ("review", name)),
-            ),
+            commands=(commands.propose(name),),
         )
 
 
@@ -114,7 +113,7 @@ class AccessReviewScreen(ReviewingScreen):
             "access_review",
             "Access review",
             is_scripted=True,
-            commands=(self.commands.command(("review", "--csv")),),
+            commands=(commands.REVIEW_AS_CSV,),
             now=now,
             unknown=[each for each in part.coverage if not each.is_known],
             givers=givers,

@@ -12,6 +12,8 @@ from issuer.errors import InvalidField
 from issuer.fields.text import escape
 from issuer.groups import GROUP
 from issuer.manifest.rights import role_effect
+from issuer.resources import Command
+from issuer.resources.resource_type import options_of
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.scopes import parse
 from issuer.settings import Settings
@@ -25,7 +27,7 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, readable, unreadable
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import Deletion, ResourceScreen
-from issuer.web.console.screens.views import MOST_COUNTED, Command, count_text
+from issuer.web.console.screens.views import MOST_COUNTED, count_text
 
 _CONSIDERED = 50  # principals
 _NAMED = 5
@@ -67,9 +69,9 @@ def review(screen: ResourceScreen) -> Response:
     )
 
 
-def _without(scopes: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+def _without(scopes: Iterable[str], others: Iterable[str]) -> list[str]:
     left = set(others)
-    return tuple(scope for scope in scopes if scope not in left)
+    return [scope for scope in scopes if scope not in left]
 
 
 def _holders(work: UnitOfWork, roles: Sequence[Role]) -> dict[str, int]:
@@ -177,15 +179,14 @@ class OneRoleScreen(ResourceScreen):
         return [(each.issuer_id, each.group, each.audience_id) for each in found]
 
     def update_command(self, fields: RoleFields) -> Command:
-        role: Role = self.resource
-        added, removed = _without(fields.scopes, role.scopes), _without(role.scopes, fields.scopes)
-        options = [part for scope in added for part in ("--add-scope", scope)]
-        options += [part for scope in removed for part in ("--remove-scope", scope)]
-        patch: dict[str, object] = {"scopes": fields.scopes} if options else {}
-        if fields.description != role.description:
-            options += ["--description", fields.description]
-            patch |= {"description": fields.description}
-        return self.command(("update", role.name, *options), "PATCH", body=patch)
+        patch, before, scopes = self.patch(fields), self.resource.scopes, ROLE.members["scopes"]
+        others = {name: patch[name] for name in patch if name != "scopes"}
+        options = [
+            *scopes.words("scopes", _without(fields.scopes, before), "add"),
+            *scopes.words("scopes", _without(before, fields.scopes), "remove"),
+            *options_of(ROLE.members, others),
+        ]
+        return ROLE.update_command(self.key, patch, options)
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         number = work.assignments.count_assigned(self.key, MOST_COUNTED)

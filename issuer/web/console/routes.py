@@ -13,7 +13,6 @@ from issuer.web.console.overview import OverviewScreen
 from issuer.web.console.review import AccessReviewExportScreen, AccessReviewScreen, ReviewScreen
 from issuer.web.console.roles import OneRoleScreen, RolesScreen
 from issuer.web.console.screens.answers import KeptForms, Notices
-from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.screen import Console, ConsoleScreen
 from issuer.web.console.trusted_issuers import OneTrustedIssuerScreen, TrustedIssuersScreen
@@ -57,7 +56,6 @@ def console_endpoints(site: Site) -> list[ConsoleEndpoint]:
         site,
         Notices(site.cookies, parts.notices),
         KeptForms(site.cookies, parts.kept_forms, parts.clock),
-        Commands(parts.settings.url),
         [each for each in SCREENS if each.LABEL],
     )
     return [ConsoleEndpoint(console, each) for each in SCREENS]

@@ -9,11 +9,15 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients.client import CLIENT
+from issuer.clients.operations import add_trust
+from issuer.clients.trust import Trust
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
-from issuer.resources.resource_type import members_of
+from issuer.resources import Command
+from issuer.resources.resource_type import members_of, options_of
 from issuer.roles import ROLE
 from issuer.settings import Settings
+from issuer.sign_in.operations import LINK_IDENTITY
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.trusted_issuers.fields import PEOPLE, WORKLOAD
 from issuer.trusted_issuers.people_presets import PROVIDERS
@@ -23,11 +27,9 @@ from issuer.values import lazy_property
 from issuer.vocabulary import TokenAlgorithm
 from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.collection import CollectionScreen
-from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.keys_of_others import fetched_in_words, followed_keys, given_keys
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, is_permitted
 from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
-from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others
     from issuer.federation.key_sets import FollowedKeySet
@@ -107,7 +109,7 @@ class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerRes
         return {"algorithms": tuple(TokenAlgorithm), "sign_in": sign_in}
 
     def options(self, given: Mapping[str, Any]) -> list[str]:
-        options = super().options(given) + as_options(_SIGN_IN, given.get("sign_in") or {})
+        options = super().options(given) + options_of(_SIGN_IN, given.get("sign_in") or {})
         for source, value in (given.get("keys") or {}).items():
             options.append(f"--{source.replace('_', '-')}")
             if source != "discovery":
@@ -218,6 +220,8 @@ class OneTrustedIssuerScreen(ResourceScreen):
             redirect_uri=f"{self.parts.settings.url}/sign-in/callback/{self.key}",
             people=people,
             more_people=more_people,
+            to_link=LINK_IDENTITY.command("USER", {"issuer": self.key, "subject": "SUB"}),
+            to_trust=add_trust("ci-bot", Trust(issuer=self.key, subject="SUBJECT")),
             keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
             clients=clients,
             more=more,
@@ -228,9 +232,8 @@ class OneTrustedIssuerScreen(ResourceScreen):
         """A source of keys is replaced as a whole. No command changes the `iss`."""
         patch = self.patch(fields)
         given = {**patch, "keys": fields.keys} if "keys" in patch else patch
-        cli = ("update", self.key, *self.FORM.options(given))
-        command = self.command(cli, "PATCH", body=patch)
-        return replace(command, cli="") if "issuer" in patch else command
+        command = self.TYPE.update_command(self.key, patch, self.FORM.options(given))
+        return replace(command, words=()) if "issuer" in patch else command
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         ends = "Tokens that were issued before stay valid until they expire. This cannot be undone."

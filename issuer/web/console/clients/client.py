@@ -9,6 +9,7 @@ from issuer.audiences import AUDIENCE
 from issuer.clients.client import CLIENT, Client, ClientFields, SecretFields
 from issuer.clients.operations import CLIENT_ROLES, OPERATIONS, SECRETS
 from issuer.directory import ClientRecord
+from issuer.explain.commands import preview
 from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
 from issuer.vocabulary import RegisteredBy
@@ -26,7 +27,6 @@ from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
 from issuer.web.console.screens.resource_form import keys_to_pick
-from issuer.web.console.screens.views import Command
 from issuer.web.words import duration_in_words
 
 
@@ -88,7 +88,11 @@ class OneClientScreen(PrincipalScreen):
             is_by_admin=is_by_admin,
             may_change=operator.holds(CLIENT.write) and is_by_admin,
             may_edit=operator.may_change(CLIENT.write, is_protected=self.is_protected),
-            commands=self._commands_for(key, at),
+            commands=(
+                CLIENT.show_command(key),
+                *([preview(key, audience=at)] if at else []),
+                SECRETS.list_command(key),
+            ),
             section=section,
             rights=self._rights(client, at),
             token=own_token(self.parts.administration, client, at),
@@ -135,10 +139,3 @@ class OneClientScreen(PrincipalScreen):
         if audience is None:
             return None
         return effective_rights(self.record.rights, audience, client.audiences)
-
-    def _commands_for(self, key: str, audience: str) -> tuple[Command, ...]:
-        command, body = self.commands.command, {"client_id": key, "audience": audience}
-        show = self.command(("show", key), "GET")
-        preview = command(("preview", key, "--audience", audience), "POST", ("preview",), body)
-        listed = command(SECRETS.command("list", key), "GET", SECRETS.path(key))
-        return (show, *([preview] if audience else []), listed)

@@ -1,6 +1,5 @@
 """The credentials of a client: its secrets, which are shown once, and its public keys."""
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,12 +12,12 @@ from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, Secre
 from issuer.clients.rotation import Rotation
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
+from issuer.resources import Command
 from issuer.vocabulary import GrantType
 from issuer.web.console.screens import keys_of_others
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import read_json
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.screens.views import Command
 
 if TYPE_CHECKING:  # few deployments have key sets of others
     from issuer.federation.key_sets import FollowedKeySet
@@ -121,7 +120,6 @@ def add_key(screen: ResourceScreen) -> Response:
             jwks = work.clients.get(screen.key).jwks
     except InvalidField as error:
         raise InvalidField("key", error.message) from None
-    cli = ("update", screen.key, "--jwks", json.dumps(jwks))
-    command = screen.command(cli, "PATCH", body={"jwks": jwks})
     added = "The key is" if len(keys) == 1 else f"{len(keys):,} keys are"
+    command = CLIENT.update_command(screen.key, {"jwks": jwks})
     return screen.finished(f"{added} added to {screen.key}.", command)

@@ -8,17 +8,17 @@ from typing import Any
 
 from starlette.responses import Response
 
+from issuer.clients import operations
 from issuer.clients.client import CLIENT
-from issuer.clients.operations import REMOVE_TRUST
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
 from issuer.clients.trust_presets import PLATFORMS, Workload, preset
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
+from issuer.resources import Command
 from issuer.resources.resource_type import members_of
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.views import Command
 
 EXACT = "exact"
 _OF_TRUST, _OF_WORKLOAD = members_of(Trust), members_of(Workload)
@@ -48,7 +48,8 @@ def add_trust(screen: ResourceScreen) -> Response:
                 work.clients.update(screen.key, patch_of_trusts(trusts))
     except InvalidField as error:
         return _form_page(screen, kind, values=screen.form, errors=forms.field_errors(error))
-    command = _command(screen, [*screen.resource.trusts, trust], _to_add(screen, trust))
+    added = operations.add_trust(screen.key, trust)
+    command = _command(screen, [*screen.resource.trusts, trust], added.words)
     if not screen.is_confirmed:
         return _ask(screen, trust, command, "Add trust")
     return screen.finished(f"Tokens of {trust.subject} authenticate {screen.key}.", command)
@@ -67,9 +68,8 @@ def save_trust(screen: ResourceScreen) -> Response:
                 work.clients.update(screen.key, patch_of_trusts(after))
     except InvalidField as error:
         return _form_page(screen, EXACT, values=form, errors=forms.field_errors(error))
-    removal = REMOVE_TRUST.command(screen.key, was.model_dump_json())
-    cli = f"{screen.commands.command(removal).cli}\n{_to_add(screen, trust)}"
-    command = _command(screen, after, cli)
+    removal = operations.REMOVE_TRUST.command(screen.key, was.model_dump_json()).words
+    command = _command(screen, after, removal, operations.add_trust(screen.key, trust).words)
     if not screen.is_confirmed:
         return _ask(screen, trust, command, "Save")
     return screen.finished(f"The trust in {trust.subject} is changed.", command)
@@ -109,17 +109,12 @@ def _work(screen: ResourceScreen) -> AbstractContextManager[UnitOfWork]:
     return screen.operator.work(CLIENT.write if screen.is_confirmed else CLIENT.read)
 
 
-def _command(screen: ResourceScreen, trusts: list[Trust], cli: str) -> Command:
-    """The admin API replaces all trusts of the client."""
-    return replace(screen.command((), "PATCH", body=patch_of_trusts(trusts)), cli=cli)
-
-
-def _to_add(screen: ResourceScreen, trust: Trust) -> str:
-    claims = [p for n, v in trust.claims.items() for p in ("--claim", f"{n}={json.dumps(v)}")]
-    audience = ["--audience", trust.audience] if trust.audience else []
-    once = ["--once"] if trust.once else []
-    cli = ("--issuer", trust.issuer, "--oidc", trust.subject, *audience, *claims, *once)
-    return screen.command(("trust", "add", screen.key, *cli), "").cli
+def _command(
+    screen: ResourceScreen, trusts: list[Trust], words: tuple[str, ...], then: tuple[str, ...] = ()
+) -> Command:
+    """The admin API replaces all trusts of the client; one command or two do it."""
+    command = CLIENT.update_command(screen.key, patch_of_trusts(trusts))
+    return replace(command, words=words, then=then)
 
 
 def _new_trust(work: UnitOfWork, form: Mapping[str, str], kind: str, *, create: bool) -> Trust:

@@ -8,10 +8,11 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
+from issuer.catalogue import SUPPORTED, UnknownVersion
 from issuer.clients.client import CLIENT
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.explain.commands import explain
 from issuer.explain.explaining import Explanation, Question
 from issuer.inspection.components import FAMILIES, Components, names_of
 from issuer.users import USER
@@ -25,7 +26,6 @@ from issuer.web.console.explain.remedies import (
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource_form import some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.screens.views import Command
 
 _HELD = 50
 _INSPECTED = 20  # audiences
@@ -171,7 +171,7 @@ class ExplainScreen(ConsoleScreen):
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
         shown = _answer_values(values, question, audience)
-        return self._page(shown, answer=answer, commands=(self._command(question, audience),))
+        return self._page(shown, answer=answer, commands=(explain(question, audience),))
 
     def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
         """`kinds` of subjects may be asked about; `remedies` are for a question without answer."""
@@ -237,12 +237,12 @@ class ExplainScreen(ConsoleScreen):
             return []
         remedies: list[Remedy] = []
         if (lacks := explanation.lacking_rule) is not None:
-            remedies.append(allow_acting(self.commands, lacks.client, lacks.rule))
+            remedies.append(allow_acting(lacks))
         if (client_lacking := explanation.lacking_grant) is not None:
-            remedies.append(allow_exchange(self.commands, client_lacking))
+            remedies.append(allow_exchange(client_lacking))
         addition = explanation.decision.smallest_addition
         for client, audience in ends:
-            found = Remedies(self.operator, self.commands, audience)
+            found = Remedies(self.operator, audience)
             remedies += found.all(client, user, addition)
         return [*dict.fromkeys(remedies)]
 
@@ -254,17 +254,4 @@ class ExplainScreen(ConsoleScreen):
         client = self.parts.directory.load_client(client_id)
         if client is None or client.is_self_registered:
             return ()
-        return (allow_audience(self.commands, client, audience),)
-
-    def _command(self, question: Question, audience: str) -> Command:
-        told = question.on_behalf_of
-        through = told.client_id if told else question.client_id if question.user_id else None
-        subject = question.user_id or question.client_id or ""
-        options = ["--client", through] if through else []
-        options += ["--on-behalf-of", told.user_id, "--from", told.audience] if told else []
-        options += ["--agno", question.version] if question.version != NEWEST else []
-        cli = ("explain", subject, question.method, question.path, "--audience", audience)
-        body = question.model_dump(exclude_none=True, exclude_defaults=True)
-        return self.commands.command(
-            (*cli, *options), "POST", ("explain",), {**body, "audience": audience}
-        )
+        return (allow_audience(client, audience),)

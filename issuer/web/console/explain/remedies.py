@@ -1,22 +1,21 @@
 """The smallest changes that would allow a refused request: each a sentence, a page, a command."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.directory import AudienceRecord, ClientRecord, MayAct, RoleGrant, UserRecord
-from issuer.explain.explaining import Lacking, holders_lacking
-from issuer.resources import ResourceType
+from issuer.directory import AudienceRecord, ClientRecord, RoleGrant, UserRecord
+from issuer.explain.explaining import Lacking, LackingRule, holders_lacking
+from issuer.resources import Command, ResourceType
 from issuer.roles import ROLE, Assignment, Role
+from issuer.roles.operations import command_of
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
 from issuer.vocabulary import GrantType
-from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.views import Command
 from issuer.web.words import segment
 
 _ADMINS = frozenset({AGENT_OS_ADMIN, ISSUER_ADMIN})
@@ -31,7 +30,7 @@ class Remedy:
 
     text: str
     path: str
-    command: Command
+    command: Command = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class Remedies:
     """What would allow a request at the audience, as far as the operator may see it."""
 
     operator: Operator
-    commands: Commands
     audience: AudienceRecord
 
     def all(
@@ -58,9 +56,7 @@ class Remedies:
 
     def _enable(self, holder: ClientRecord | UserRecord) -> Remedy:
         kind, key, _ = _principal(holder)
-        command = self.commands.of_resources(
-            kind, ("update", key, "--enabled"), "PATCH", (key,), {"disabled": False}
-        )
+        command = kind.update_command(key, {"disabled": False})
         return Remedy(f"Enable the {kind.kind} {key}.", _page_of(kind, key), command)
 
     def _assign(self, work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
@@ -74,13 +70,13 @@ class Remedies:
         if fitting:
             role = min(fitting, key=lambda r: (not {*scopes} <= {*r.scopes}, len(r.scopes))).name
             assignment = Assignment(role=role, audience=self.audience.id)
-            command = self.commands.assignment(kind, key, assignment, "assign")
+            command = command_of(kind, "assign", key, assignment, "")
             text = f"Assign {name} the role {role} at {self.audience.id}."
             yield Remedy(text, _page_of(kind, key, "#roles"), command)
         elif not self._roles_of(lacking):
-            body = {"name": _NAME, "scopes": list(scopes)}
-            cli = ("create", _NAME, *_options("--scope", scopes))
-            command = self.commands.of_resources(ROLE, cli, "POST", (), body)
+            options = ROLE.members["scopes"].words("scopes", [*scopes])
+            members = {"name": _NAME, "scopes": [*scopes]}
+            command = ROLE.create_command(_NAME, members, options)
             text = f"Make a role with {' and '.join(scopes)}, and assign it to {name}."
             yield Remedy(text, f"/console/roles?{urlencode({'add': ' '.join(scopes)})}", command)
 
@@ -89,9 +85,7 @@ class Remedies:
         scopes = lacking.scopes
         names = sorted({grant.role for grant in self._roles_of(lacking)})
         for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
-            cli = ("update", role.name, *_options("--add-scope", scopes))
-            body = {"scopes": [*role.scopes, *scopes]}
-            command = self.commands.of_resources(ROLE, cli, "PATCH", (role.name,), body)
+            command = _adding(ROLE, role.name, "scopes", role.scopes, *scopes)
             text = f"Add {' and '.join(scopes)} to the role {role.name}, for all who have it."
             query = urlencode({"edit": "yes", "add": " ".join(scopes)})
             yield Remedy(text, _page_of(ROLE, role.name, f"?{query}"), command)
@@ -101,42 +95,46 @@ class Remedies:
         return lacking.holder.rights.roles_at(audience.id, is_own=audience.is_own)
 
     def _direct(self, client: ClientRecord, scopes: Sequence[str]) -> Remedy:
-        key = client.client_id
-        cli = ("update", key, *_options("--add-scope", scopes))
-        body = {"scopes": [*sorted(client.rights.direct), *scopes]}
-        command = self.commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
-        text = f"Give {' and '.join(scopes)} to the client {key} itself."
-        return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+        text = f"Give {' and '.join(scopes)} to the client {client.client_id} itself."
+        return _adding_to(client, text, "scopes", sorted(client.rights.direct), *scopes)
 
 
-def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> Remedy:
+def allow_audience(client: ClientRecord, audience: str) -> Remedy:
     """For a client that may not ask for tokens for it."""
-    key = client.client_id
-    cli, body = ("update", key, "--add-audience", audience), [*sorted(client.audiences), audience]
-    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), {"audiences": body})
-    text = f"Allow {key} to ask for tokens for {audience}."
-    return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+    text = f"Allow {client.client_id} to ask for tokens for {audience}."
+    return _adding_to(client, text, "audiences", sorted(client.audiences), audience)
 
 
-def allow_acting(commands: Commands, client: ClientRecord, rule: MayAct) -> Remedy:
+def allow_acting(lacking: LackingRule) -> Remedy:
     """For a client that may not act there for people from that audience."""
-    key, wanted = client.client_id, (rule.from_audience, rule.to_audience)
-    cli = ("update", key, "--add-may-act", "=".join(wanted))
-    rules = sorted({wanted, *((each.from_audience, each.to_audience) for each in client.may_act)})
-    body = {"may_act": [{"from": start, "to": end} for start, end in rules]}
-    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
-    text = f"Let {key} act at {rule.to_audience} for people from {rule.from_audience}."
-    return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+    client, origin, at = lacking.client, lacking.rule.from_audience, lacking.rule.to_audience
+    held = sorted((each.from_audience, each.to_audience) for each in client.may_act)
+    rules = [{"from": start, "to": end} for start, end in [*held, (origin, at)]]
+    text = f"Let {client.client_id} act at {at} for people from {origin}."
+    return _adding_to(client, text, "may_act", rules[:-1], rules[-1])
 
 
-def allow_exchange(commands: Commands, client: ClientRecord) -> Remedy:
+def allow_exchange(client: ClientRecord) -> Remedy:
     """For a client without the grant type of token exchanges."""
-    key, grant = client.client_id, GrantType.TOKEN_EXCHANGE
-    cli = ("update", key, "--add-grant-type", grant.value)
-    body = {"grant_types": [*sorted(client.grant_types), grant]}
-    command = commands.of_resources(CLIENT, cli, "PATCH", (key,), body)
-    text = f"Let {key} use the grant type {grant.short}."
+    grant = GrantType.TOKEN_EXCHANGE
+    text = f"Let {client.client_id} use the grant type {grant.short}."
+    return _adding_to(client, text, "grant_types", sorted(client.grant_types), grant)
+
+
+def _adding_to(
+    client: ClientRecord, text: str, member: str, held: Sequence[Any], *more: Any
+) -> Remedy:
+    key = client.client_id
+    command = _adding(CLIENT, key, member, held, *more)
     return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
+
+
+def _adding(
+    kind: ResourceType[Any, Any], key: str, member: str, held: Sequence[Any], *more: Any
+) -> Command:
+    """The command that adds values to a member, which has those that are held."""
+    options = kind.members[member].words(member, [*more], "add")
+    return kind.update_command(key, {member: [*held, *more]}, options)
 
 
 def _principal(holder: ClientRecord | UserRecord) -> tuple[ResourceType[Any, Any], str, str]:
@@ -144,10 +142,6 @@ def _principal(holder: ClientRecord | UserRecord) -> tuple[ResourceType[Any, Any
     if isinstance(holder, UserRecord):
         return USER, holder.id, holder.username
     return CLIENT, holder.client_id, holder.client_id
-
-
-def _options(name: str, scopes: Iterable[str]) -> list[str]:
-    return [part for scope in scopes for part in (name, scope)]
 
 
 def _gives(role: Role, scopes: Iterable[str], audience: AudienceRecord) -> bool:

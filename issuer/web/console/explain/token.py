@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.clients.client import CLIENT
+from issuer.clients.operations import explain_token
 from issuer.errors import InvalidField, NotFound
 from issuer.fields.text import readable_json
 from issuer.web.console.screens.keys_of_others import fetch_first
@@ -52,11 +53,10 @@ class ExplainTokenScreen(ConsoleScreen):
 
     def _page(self, client_id: str, **shown: Any) -> Response:
         """Without the token: what proves who somebody is, is typed again."""
-        cli = ("client", "trust", "explain", client_id)
         return self.answer(
             "explain_token",
             "Explain a token",
-            commands=(self.commands.command(cli),) if client_id else (),
+            commands=(explain_token(client_id),) if client_id else (),
             values={"client": client_id},
             **{"verdict": None, **shown},
         )

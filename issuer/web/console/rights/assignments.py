@@ -18,15 +18,15 @@ from issuer.fields.ids import fold_id
 from issuer.fields.times import has_ended, in_json, instant_from
 from issuer.groups import GROUP
 from issuer.operations import About
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 from issuer.roles import ROLE, Assignment
-from issuer.roles.operations import RolesOf, sentence_of
+from issuer.roles.operations import RolesOf, command_of, sentence_of
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
-from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Command, Listing, count_text
+from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Listing, count_text
 
 _PLACES = 5
 _SHOWN = 100
@@ -130,7 +130,7 @@ class PrincipalScreen(ResourceScreen):
         """Or `unassign`: asks first. `InvalidField` for the fields of the form."""
         assignment, verb = _assignment(self.form, self.parts.clock()), self.form["do"]
         reason = _Reason.read({"reason": self.form.get("reason", "").strip()}).reason
-        command = self.commands.assignment(self.TYPE, self.key, assignment, verb, reason)
+        command = command_of(self.TYPE, verb, self.key, assignment, reason)
         if not self.is_confirmed:
             return self._ask_to_assign(assignment, command, reason)
 

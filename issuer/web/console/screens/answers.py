@@ -13,8 +13,9 @@ from issuer.errors import Forbidden, NotAllowed, NotFound
 from issuer.http.cookies import Cookies
 from issuer.keys.sealing import SealedTexts
 from issuer.languages import _
+from issuer.resources import Command
 from issuer.sign_in.sessions import AlreadySent
-from issuer.web.console.screens.views import Command, Notice
+from issuer.web.console.screens.views import Notice
 from issuer.web.views import ProblemPage
 
 PATH = "/console"

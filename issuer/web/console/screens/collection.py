@@ -15,11 +15,12 @@ from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escape
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 from issuer.roles import Assignment
+from issuer.roles.operations import command_of
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
-from issuer.web.console.screens.views import Command, list_query, listing
+from issuer.web.console.screens.views import list_query, listing
 from issuer.web.words import segment
 
 MOST_EXPORTED, _AT_ONCE = 10_000, 1_000
@@ -87,7 +88,7 @@ class CollectionScreen(ResourceTypeScreen):
             (self.TYPE.attribute, "list"),
             self.LABEL,
             may_change=self.operator.holds(self.TYPE.write),
-            commands=(self.commands.of_resources(self.TYPE, ["list"], "GET"),),
+            commands=(self.TYPE.list_command(),),
             type=self.TYPE,
             listing=found,
             most=MOST_EXPORTED,
@@ -166,8 +167,8 @@ class CollectionScreen(ResourceTypeScreen):
         """The command and the request that make it."""
         members = fields.model_dump(mode="json", exclude_defaults=True)
         others = {name: value for name, value in members.items() if name != self.NAME}
-        cli = ["create", getattr(fields, self.NAME), *self.FORM.options(others)]
-        return self.commands.of_resources(self.TYPE, cli, "POST", body=members)
+        name, options = getattr(fields, self.NAME), self.FORM.options(others)
+        return self.TYPE.create_command(name, members, options)
 
     def assign(self, work: UnitOfWork, key: str, assignments: Iterable[Assignment]) -> None:
         """Assign roles to the new one; `InvalidField` for `roles` or `audience`."""
@@ -181,8 +182,8 @@ class CollectionScreen(ResourceTypeScreen):
     def commands_for(self, created: Any, assignments: Iterable[Assignment]) -> tuple[Command, ...]:
         """The commands that create it and assign the roles."""
         members = self.TYPE.fields.model_validate(created, from_attributes=True, strict=False)
-        assign, key = self.commands.assignment, self.TYPE.key_of(created)
-        assigned = (assign(self.TYPE, key, each, "assign") for each in assignments)
+        key = self.TYPE.key_of(created)
+        assigned = (command_of(self.TYPE, "assign", key, each, "") for each in assignments)
         return self.creation(members), *assigned
 
     def _kind(self, name: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -12,10 +11,10 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
 from issuer.operations import About, Creation, Key, Operation, OperationQuestion
+from issuer.resources import Command
 from issuer.resources.resource_type import members_of
 from issuer.web.console.screens.resource import Action, ResourceScreen
 from issuer.web.console.screens.resource_form import typed_members
-from issuer.web.console.screens.views import Command
 
 # The page that shows what was created once: with what was done, the command, and what to do next.
 Show: TypeAlias = Callable[[ResourceScreen, Any, str, Command, tuple[str, ...]], Response]
@@ -56,7 +55,7 @@ class OperationForm:
             body = patch and patch(work.collection(operation.owner).get(key), item)
             if is_confirmed := question is None or self._confirms(question):
                 done = operation.do(work, key, item, flags)
-        command = self._command(item, body, flags)
+        command = operation.command(key, item, flags, body)
         if is_confirmed:
             sentences = operation.sentence(screen.name, item, done, called, flags).splitlines()
             return screen.finished(" ".join(sentences), command)
@@ -100,18 +99,6 @@ class OperationForm:
         answers = self.screen.form.get(_ANSWERS, "" if question.warnings else question.subject)
         return self.screen.is_confirmed and answers == question.subject
 
-    def _command(self, item: Key, body: dict[str, Any] | None, flags: frozenset[str]) -> Command:
-        operation, key = self.operation, self.screen.key
-        words = operation.command(key, item, flags)
-        if not isinstance(item, str):
-            if len(item) > 1:  # the admin API takes one at a time
-                return self.screen.commands.command(words)
-            (item,) = item
-        query = urlencode(dict.fromkeys(sorted(flags), "true"))
-        return self.screen.commands.command(
-            words, operation.method, operation.path(key, item), body, query
-        )
-
     def _ask(self, item: Key, question: OperationQuestion, command: Command) -> Response:
         text = item if isinstance(item, str) else "\n".join(item)
         named = {self.parameter: text} if text else {}
@@ -135,9 +122,7 @@ def _creation(creation: Creation[Any], show: Show | None) -> Action:
         with screen.operator.work_once(screen.TYPE.write) as work:
             created: BaseModel = creation.run(work, key, members)
         done = creation.done.format(name=screen.name)
-        command = screen.commands.command(
-            creation.command(key, given), "POST", creation.path(key), given if fields else None
-        )
+        command = creation.command(key, given)
         if show is None or not creation.once:
             return screen.finished(done, command)
         return show(screen, created, done, command, creation.then)

@@ -1,6 +1,6 @@
 """The screen of one resource: its page, the form for a change, and what ends it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -10,13 +10,12 @@ from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InUse, InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.json import patch_between
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 from issuer.values import lazy_property
 from issuer.web.console.screens.collection import ResourceTypeScreen
 from issuer.web.console.screens.events import recent_events
 from issuer.web.console.screens.resource_form import allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT
-from issuer.web.console.screens.views import Command
 
 T = TypeVar("T")
 # What to do, what that ends, and the label of the button.
@@ -101,17 +100,6 @@ class ResourceScreen(ResourceTypeScreen):
         """A sentence about `{kind}` and `{name}`."""
         return sentence.format(kind=self.TYPE.kind, name=self.name)
 
-    def command(
-        self,
-        cli: Sequence[str],
-        method: str,
-        *path: str,
-        body: Mapping[str, object] | None = None,
-        query: str = "",
-    ) -> Command:
-        """`cli` after `issuer` and the kind; `path` below that of the resource."""
-        return self.commands.of_resources(self.TYPE, cli, method, (self.key, *path), body, query)
-
     def patch(self, after: Fields) -> dict[str, Any]:
         """The change of the members that an operator sets, as the admin API takes it."""
         names = set(self.TYPE.fields.model_fields)
@@ -144,7 +132,7 @@ class ResourceScreen(ResourceTypeScreen):
         operator, is_protected = self.operator, self.is_protected
         usual = {
             "may_change": operator.may_change(self.TYPE.write, is_protected=is_protected),
-            "commands": (self.command(("show", self.key), "GET"),),
+            "commands": (self.TYPE.show_command(self.key),),
             "type": self.TYPE,
             "resource": self.resource,
             "is_protected": is_protected,
@@ -208,8 +196,7 @@ class ResourceScreen(ResourceTypeScreen):
 
     def update_command(self, fields: Any) -> Command:
         patch = self.patch(fields)
-        cli = ("update", self.key, *self.FORM.options(patch))
-        return self.command(cli, "PATCH", body=patch)
+        return self.TYPE.update_command(self.key, patch, self.FORM.options(patch))
 
     def conflict(self) -> Response:
         """Both versions: what was typed, and at each field that differs what the resource is."""
@@ -231,7 +218,7 @@ class ResourceScreen(ResourceTypeScreen):
     def disable(self) -> Response:
         return self.confirmed(
             (f"Disable {self.name}?", self.what_disabling_ends(), f"Disable {self.TYPE.kind}"),
-            self._switch("--disabled"),
+            self._switch(disabled=True),
             lambda work: work.collection(self.TYPE).update(self.key, {"disabled": True}),
             self.says(self.DISABLED),
         )
@@ -243,12 +230,11 @@ class ResourceScreen(ResourceTypeScreen):
         return self.done(
             lambda work: work.collection(self.TYPE).update(self.key, {"disabled": False}),
             self.says(self.ENABLED),
-            self._switch("--enabled"),
+            self._switch(disabled=False),
         )
 
-    def _switch(self, option: str) -> Command:
-        body = {"disabled": option == "--disabled"}
-        return self.command(("update", self.key, option), "PATCH", body=body)
+    def _switch(self, *, disabled: bool) -> Command:
+        return self.TYPE.update_command(self.key, {"disabled": disabled})
 
     def delete(self) -> Response:
         """Once its name was typed; what uses it loses it only if the page said so."""
@@ -261,7 +247,7 @@ class ResourceScreen(ResourceTypeScreen):
                 work.collection(self.TYPE).delete(self.key, cascade=cascade)
         except InUse:  # since the page was shown
             return replace(self, form={"do": self.form["do"]})._ask_to_delete()
-        command = self._deletion(cascade=cascade)
+        command = self.TYPE.delete_command(self.key, cascade=cascade)
         return self.finished(self.says(self.DELETED), command, self.LIST)
 
     def _ask_to_delete(self) -> Response:
@@ -270,18 +256,13 @@ class ResourceScreen(ResourceTypeScreen):
         button = said.button or f"Delete {self.TYPE.kind}"
         return self.confirm(
             (self.says(self.DELETE), said.why, button),
-            self._deletion(cascade=said.cascade),
+            self.TYPE.delete_command(self.key, cascade=said.cascade),
             {"cascade": "yes"} if said.cascade else {},
             typed=self.name if said.cascade or self.IS_ALWAYS_TYPED else "",
         )
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         return Deletion("This cannot be undone.")
-
-    def _deletion(self, *, cascade: bool) -> Command:
-        """With `cascade`, also what uses it."""
-        cli = ("delete", self.key, *(("--cascade",) if cascade else ()))
-        return self.command(cli, "DELETE", query="cascade=true" if cascade else "")
 
     def confirm(
         self,

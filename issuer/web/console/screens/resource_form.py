@@ -11,9 +11,16 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.times import in_seconds
-from issuer.resources.resource_type import Control, FieldsT, ItemText, Member, ModelT, ResourceType
+from issuer.resources.resource_type import (
+    Control,
+    FieldsT,
+    ItemText,
+    Member,
+    ModelT,
+    ResourceType,
+    options_of,
+)
 from issuer.settings import Settings
-from issuer.web.console.screens.commands import as_options
 from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.picks import MOST, boxes_of
 
@@ -123,7 +130,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     def options(self, given: Mapping[str, Any]) -> list[str]:
         """The options of the command line that give these members."""
-        return as_options(self.type.members, given)
+        return options_of(self.type.members, given)
 
 
 def claimed_members(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:

@@ -12,9 +12,9 @@ from issuer.authority.credentials import MembersNotKept
 from issuer.composition import Access
 from issuer.fields.secret_text import random_characters
 from issuer.http.streaming import StreamedText
+from issuer.resources import Command
 from issuer.web.console.screens import views
 from issuer.web.console.screens.answers import PATH, KeptForms, Notices
-from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator
 from issuer.web.rendering import page_headers
 from issuer.web.site import Site
@@ -54,7 +54,6 @@ class Console:
     site: Site
     notices: Notices
     kept_forms: KeptForms
-    commands: Commands
     menu: Sequence[type["ConsoleScreen"]]
 
     def path(self, visit: Visit) -> str:
@@ -103,8 +102,8 @@ class ConsoleScreen:
     form: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.site, self.commands = self.console.site, self.console.commands
-        self.parts, self.path = self.site.parts, self.console.path(self.visit)
+        self.site, self.path = self.console.site, self.console.path(self.visit)
+        self.parts = self.site.parts
 
     @classmethod
     def scopes(cls) -> Iterable[str]:
@@ -194,7 +193,7 @@ class ConsoleScreen:
                 is_within = each.PATH != PATH and self.path.startswith(f"{each.PATH}/")
                 yield views.MenuEntry(each.LABEL, each.PATH, self.path == each.PATH or is_within)
 
-    def finished(self, text: str, command: views.Command | None = None, path: str = "") -> Response:
+    def finished(self, text: str, command: Command | None = None, path: str = "") -> Response:
         """To the page at `path`, by default this one, which says what was done."""
         notice = views.Notice(" ".join([text, *self.operator.warnings]), command)
         return self.console.notices.keep(self.site.to(path or self.path), notice)

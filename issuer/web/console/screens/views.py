@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from issuer.composition import UnitOfWork
 from issuer.database.store import MOST_SORTED, ListQuery
-from issuer.resources import ResourceType
+from issuer.resources import Command, ResourceType
 from issuer.resources.resource_type import ModelT
 from issuer.web.views import COPY, Form, WebPage
 from issuer.web.visit import Visit
@@ -35,17 +35,6 @@ class MenuEntry:
     label: str
     path: str
     is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One change on the command line and by the admin API; empty where one of them has none.
-
-    `curl` makes the request, with the token in the variable `TOKEN`.
-    """
-
-    cli: str
-    curl: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from starlette.responses import Response
 
 from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
+from issuer.explain.commands import preview
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
+from issuer.operations import commands
 from issuer.sign_in import InvitationFields
 from issuer.sign_in import operations as sign_in
 from issuer.sign_in.session_revoker import Consent
@@ -21,7 +23,6 @@ from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
-from issuer.web.console.screens.views import Command
 from issuer.web.console.users.users import FORM, invitation_command, invitation_link, user_states
 
 # Those that give nobody access.
@@ -29,6 +30,7 @@ _WITHOUT_ACCESS = (
     *("save", "disable", "revoke-tokens", "delete"),
     *("remove-identity", "end-session", "withdraw-consent", "end-delegation"),
 )
+_PARTS = (sign_in.FACTORS, sign_in.SESSIONS, sign_in.CONSENTS, delegations.DELEGATIONS)
 _SHOWN = 50  # groups, sessions, consents, and delegations
 _SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "add-identity", "remove-identity"}
@@ -41,7 +43,7 @@ def _invite(screen: ResourceScreen) -> Response:
     fields = InvitationFields.read({**given, "by_email": "by_email" in screen.form})
     with screen.operator.work_once(USER.write) as work:
         invitation = work.invitations.create(screen.key, fields)
-    command = invitation_command(screen.commands, screen.resource, fields)
+    command = invitation_command(screen.resource, fields)
     done = f"{screen.name} is invited."
     return invitation_link(screen, screen.resource, invitation, done, (command,))
 
@@ -53,7 +55,7 @@ def _withdraw_invitation(screen: ResourceScreen) -> Response:
             "The link stops working. You can invite again, with another link.",
             "Withdraw invitation",
         ),
-        screen.command(("invite", screen.key, "--cancel"), "DELETE", "invitation"),
+        commands.withdraw_invitation(screen.key),
         lambda work: work.invitations.delete(screen.key),
         f"The link of {screen.name} does not work any more.",
     )
@@ -102,7 +104,12 @@ class OneUserScreen(PrincipalScreen):
         return super().page(
             may_change=operator.holds(USER.write),
             may_edit=operator.may_change(USER.write, is_protected=self.is_protected),
-            commands=self._commands_for(key, through, at),
+            commands=(
+                USER.show_command(key),
+                *([preview(through, user=key, audience=at)] if through else []),
+                operations.USER_ROLES.list_command(key),
+                *(part.list_command(key) for part in _PARTS),
+            ),
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
             section=section,
@@ -157,20 +164,6 @@ class OneUserScreen(PrincipalScreen):
     def _warning(self) -> str:
         """A sentence for users who are about to end their own sessions; empty for others."""
         return SIGNS_YOU_OUT if self.key == self.operator.session.user_id else ""
-
-    def _commands_for(self, key: str, through: str, audience: str) -> tuple[Command, ...]:
-        command, path = self.commands.command, ("users", key)
-        at = {"audience": audience} if audience else {}
-        cli = ("preview", through, "--user", key, *(["--audience", audience] if at else []))
-        body = {"client_id": through, "user_id": key, **at}
-        return (
-            command(("user", "show", key), "GET", path),
-            *([command(cli, "POST", ("preview",), body)] if through else []),
-            *(
-                command(("user", kind, "list", key), "GET", (*path, f"{kind}s"))
-                for kind in ("role", "factor", "session", "consent", "delegation")
-            ),
-        )
 
 
 def _scopes_of(consent: Consent) -> tuple[tuple[str, ...], int]:

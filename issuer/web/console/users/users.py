@@ -11,17 +11,17 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.ids import fold_id
 from issuer.fields.times import in_seconds
+from issuer.operations.commands import invite
+from issuer.resources import Command
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
 from issuer.web.console.screens.collection import CollectionScreen
-from issuer.web.console.screens.commands import Commands
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
-from issuer.web.console.screens.views import Command
 
 ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
 NO_MEANS = "cannot sign in"
@@ -118,7 +118,7 @@ class UsersScreen(CollectionScreen):
         if invitation is None:
             return self.finished(done, commands[0], self.created(created.id))
         sent = InvitationFields(by_email=True) if invitation.sent_to else None
-        commands += (invitation_command(self.commands, created, sent),)
+        commands += (invitation_command(created, sent),)
         return invitation_link(self, created, invitation, done, commands)
 
     def _create(
@@ -151,16 +151,8 @@ def invitation_link(
     )
 
 
-def invitation_command(
-    commands: Commands, user: User, fields: InvitationFields | None = None
-) -> Command:
+def invitation_command(user: User, fields: InvitationFields | None) -> Command:
     """The command and the request that make such a link; by default for three days."""
-    options: list[str] = []
-    body: dict[str, object] = {}
-    if fields is not None:
-        body = {"lifetime": in_seconds(fields.lifetime)}
-        options = ["--lifetime", f"{in_seconds(fields.lifetime)}s"]
-        if fields.by_email:
-            body, options = {**body, "by_email": True}, [*options, "--by-email"]
-    cli, path = ("user", "invite", user.id, *options), ("users", user.id, "invitation")
-    return commands.command(cli, "POST", path, body)
+    if fields is None:
+        return invite(user.id, None, by_email=False)
+    return invite(user.id, in_seconds(fields.lifetime), by_email=fields.by_email)
