@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from issuer.audiences import Audience
@@ -17,7 +18,7 @@ from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import TooManyRequests
 from issuer.fields.text import escape
 from issuer.languages import N_, Nn_, _, ngettext
-from issuer.resources import Command
+from issuer.resources import Command, ResourceType
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
 from issuer.vocabulary import ADMIN_API, RegisteredBy
@@ -119,6 +120,11 @@ def initial(name: str) -> str:
 def segment(key: str) -> str:
     """`key` as one segment of a path."""
     return quote(key, safe="")
+
+
+def page_of(kind: ResourceType[Any, Any], key: str, more: str = "") -> str:
+    """The path of the page of a resource in the console."""
+    return f"/console/{kind.plural}/{segment(key)}{more}"
 
 
 def curl(issuer: str, command: Command) -> str:

@@ -16,7 +16,7 @@ from issuer.operations import commands
 from issuer.settings import Settings
 from issuer.values import lazy_property
 from issuer.vocabulary import SigningAlgorithm
-from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, rights_at
+from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, RightsMatrix
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn, is_permitted
 from issuer.web.console.screens.resource import Action, Deletion, ResourceScreen, changes_of
@@ -111,7 +111,7 @@ class OneAudienceScreen(ResourceScreen):
         with self.operator.work(AUDIENCE.read) as work:
             uses = _uses(work, key)
             may_delete = is_permitted(work.audiences.authorize_release, key)
-            matrix = rights_at(self.operator, work, audience, filters, url)
+            matrix = RightsMatrix(self.operator, work, audience, filters, url).shown()
             inspection = work.inspections.find(key)
         signing = audience.algorithm
         wrong = {"resource": filters.error} if filters.error else {}

@@ -22,7 +22,7 @@ from issuer.web.console.screens.events import READ, EventInWords, in_words
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import PAGE, Listing, Typed
-from issuer.web.words import segment
+from issuer.web.words import page_of
 
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
@@ -74,12 +74,8 @@ class AuditFilters:
                 errors[name] = str(error)
         return cls(Typed(values), EventFilter.model_validate(wanted), Typed(errors))
 
-    @property
-    def query(self) -> str:
-        """The filters as the query of a URL."""
-        return self.query_with({})
-
-    def query_with(self, more: Mapping[str, str]) -> str:
+    def query(self, **more: str) -> str:
+        """The filters, and more, as the query of a URL."""
         given = {**self.values, **more}
         return urlencode({name: value for name, value in given.items() if value})
 
@@ -99,7 +95,7 @@ class AuditFilters:
         """Links to these filters with one more, or without it where it `is_set`."""
         for label, filters in _SHORTCUTS:
             is_set = all(self.values[name] == value for name, value in filters.items())
-            yield label, self.query_with(dict.fromkeys(filters, "") if is_set else filters), is_set
+            yield label, self.query(**dict.fromkeys(filters, "") if is_set else filters), is_set
 
     def page(
         self, log: AuditLog, before: str | None, limit: int
@@ -147,14 +143,15 @@ class AuditScreen(ConsoleScreen):
 
     def show(self) -> Response:
         filters = AuditFilters.read(self.visit.query, self.parts.clock())
-        before = _event_id(self.visit.query.get("before", ""))
+        before = self.visit.query.get("before", "")
+        before = before if is_event_id(before) else ""
         events: list[EventInWords] = []
         following = None
         if not filters.errors:
             with self.operator.work(READ) as work:
-                found, following = filters.page(work.audit_log, before, PAGE)
+                found, following = filters.page(work.audit_log, before or None, PAGE)
                 events = in_words(self.operator, work, found)
-        url = f"{self.site.base}{_LIST}?{filters.query}"
+        url = f"{self.site.base}{_LIST}?{filters.query()}"
         return self.answer(
             "audit",
             "Audit log",
@@ -168,7 +165,7 @@ class AuditScreen(ConsoleScreen):
                 next_url=f"{url}&before={following}".replace("?&", "?") if following else "",
                 first_url=url.rstrip("?") if before else "",
             ),
-            filters=filters.query,
+            filters=filters.query(),
             shortcuts=tuple(filters.shortcuts()),
             values=filters.values,
             errors=filters.errors,
@@ -210,11 +207,10 @@ class AuditEventScreen(ConsoleScreen):
 
     def show(self) -> Response:
         asked = self.visit.request.path_params["id"]
-        event_id = _event_id(asked)
-        if event_id is None:
+        if not is_event_id(asked):
             raise NotFound("audit event", asked)
         with self.operator.work(READ) as work:
-            event = work.audit_log.get(int(event_id))
+            event = work.audit_log.get(int(asked))
             around = work.audit_log.around(event, _NEIGHBOURS)
             this, *neighbours = in_words(self.operator, work, [event, *around])
         return self.answer(
@@ -234,12 +230,8 @@ def _page_of(operator: Operator, target: str) -> str:
     for kind in readable(operator, GROUP):
         with operator.work(kind.read) as work:
             if target and work.collection(kind).exists(target):
-                return f"/console/{kind.plural}/{segment(target)}"
+                return page_of(kind, target)
     return ""
-
-
-def _event_id(text: str) -> str | None:
-    return text if is_event_id(text) else None
 
 
 def _parts(work: UnitOfWork, filters: AuditFilters) -> Iterator[list[AuditEvent]]:

@@ -81,8 +81,6 @@ class TokenChart:
 
     name: str
     bars: tuple[TokenBar, ...]
-    issued: int
-    refused: int
     most: int
 
 
@@ -111,9 +109,7 @@ def token_chart(
         )
         for place, (issued, refused) in enumerate(numbers)
     )
-    return TokenChart(
-        name, bars, sum(bar.issued for bar in bars), sum(bar.refused for bar in bars), most
-    )
+    return TokenChart(name, bars, most)
 
 
 def first_step(now: datetime, step: timedelta, steps: int) -> datetime:

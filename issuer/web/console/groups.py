@@ -41,7 +41,6 @@ class OneGroupScreen(PrincipalScreen):
     ACTIONS = {**changes_of(GROUP), **ASSIGNING, **actions_of(OPERATIONS)}
     PARAMETERS = ("edit", "after")
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
-    DELETE, DELETED = "Delete the group {name}?", "The group {name} is deleted."
 
     @lazy_property
     def rights(self) -> Rights:

@@ -12,6 +12,7 @@ from issuer.audit import AuditEvent
 from issuer.clients.client import CLIENT
 from issuer.groups import GROUP
 from issuer.keys.described import all_described
+from issuer.manifest.entries import NAMED_BY
 from issuer.operations.commands import DOCTOR
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
@@ -28,7 +29,7 @@ from issuer.web.console.screens.events import READ, EventInWords, in_words
 from issuer.web.console.screens.operator import readable
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.views import MOST_COUNTED, count_text
-from issuer.web.words import ago, segment
+from issuer.web.words import ago, page_of
 
 _CHANGES, _LOOKED_AT = 10, 200
 _NO_CHANGES = ("session.", "sign_in.")
@@ -38,14 +39,13 @@ _CHARTS = {
     "7d": ("Last 7 days", timedelta(days=1), 7),
 }
 _SHOWN = 5  # of each kind
-_NAMED_BY = {USER.kind: "username", GROUP.kind: "name"}
 _MOST_ROLES, _MOST_SCOPES = 100, 100
 _LOCKED = "sign_in.locked"
 _COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, ROLE)
 
 
-def _of_client(client_id: str, text: str) -> Finding:
-    return Finding(client_id, WARNING, text, path=f"/console/clients/{segment(client_id)}")
+def _concern(kind: ResourceType[Any, Any], key: str, text: str, name: str = "") -> Finding:
+    return Finding(name or key, WARNING, text, path=page_of(kind, key))
 
 
 class OverviewScreen(ConsoleScreen):
@@ -115,7 +115,7 @@ class OverviewScreen(ConsoleScreen):
         for client_id, secret in unused:
             used, made = secret.last_used_at, ago(secret.created_at, now)
             text = f"was last used {ago(used, now)}" if used else "was never used"
-            yield _of_client(client_id, f"A secret {text}, and was made {made}.")
+            yield _concern(CLIENT, client_id, f"A secret {text}, and was made {made}.")
 
     def _ending(self) -> Iterator[Finding]:
         """Roles of those whom the operator may read; scopes and secrets of clients."""
@@ -127,14 +127,13 @@ class OverviewScreen(ConsoleScreen):
             ending = ending_soon(work.assignments, work.clients, of_kind, now, _SHOWN)
             for each in ending.roles:
                 kind, key = of_kind[each.kind], each.principal_id
-                named = getattr(work.collection(kind).get(key), _NAMED_BY.get(kind.kind, kind.key))
+                named = getattr(work.collection(kind).get(key), NAMED_BY.get(kind.kind, kind.key))
                 text = f"The role {each.role} {each.where} ends {ago(each.end, now)}."
-                path = f"/console/{kind.plural}/{segment(key)}"
-                yield Finding(named, WARNING, text, path=path)
+                yield _concern(kind, key, text, named)
         for client_id, scope, end in ending.scopes:
-            yield _of_client(client_id, f"Its scope {scope} ends {ago(end, now)}.")
+            yield _concern(CLIENT, client_id, f"Its scope {scope} ends {ago(end, now)}.")
         for client_id, _, end in ending.secrets:
-            yield _of_client(client_id, f"A secret expires {ago(end, now)}.")
+            yield _concern(CLIENT, client_id, f"A secret expires {ago(end, now)}.")
 
     def _roles(self) -> Iterator[Finding]:
         shown, scopes = 0, 0
@@ -144,8 +143,7 @@ class OverviewScreen(ConsoleScreen):
                 return
             if (odd := odd_scope(role)) is not None:
                 shown += 1
-                path = f"/console/roles/{segment(role.name)}"
-                yield Finding(role.name, WARNING, odd.message, path=path)
+                yield _concern(ROLE, role.name, odd.message)
 
     def _past_keys(self) -> Iterator[Finding]:
         """Roles that name agents, teams or workflows that are no longer there."""
@@ -153,7 +151,7 @@ class OverviewScreen(ConsoleScreen):
             gone = gone_of(self.operator, work, self.roles)
         for name, scopes in islice(gone.items(), _SHOWN):
             text = f"The last inspection did not find what {', '.join(scopes[:_SHOWN])} is for."
-            yield Finding(name, WARNING, text, path=f"/console/roles/{segment(name)}")
+            yield _concern(ROLE, name, text)
 
     def _users(self) -> Iterator[Finding]:
         """Users whose sign-in was locked lately, by the newest changes."""
@@ -164,8 +162,7 @@ class OverviewScreen(ConsoleScreen):
             if until is not None and user is not None:
                 ends = ago(until, self.parts.clock())
                 text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
-                path = f"/console/users/{segment(user_id)}"
-                yield Finding(user.username, WARNING, text, path=path)
+                yield _concern(USER, user_id, text, user.username)
 
     def _readiness(self) -> Finding:
         """Whether this server can issue tokens, as `/readyz` answers."""

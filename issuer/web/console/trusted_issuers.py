@@ -12,7 +12,6 @@ from issuer.clients.client import CLIENT
 from issuer.clients.operations import add_trust
 from issuer.clients.trust import Trust
 from issuer.composition import UnitOfWork
-from issuer.errors import InvalidField
 from issuer.resources import Command
 from issuer.resources.resource_type import members_of, options_of
 from issuer.roles import ROLE
@@ -75,16 +74,17 @@ _COUNTED = 1_000
 class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerResource]):
     """Has fields of its own for each source of keys, and for how people sign in."""
 
-    def __init__(self) -> None:
-        super().__init__(TRUSTED_ISSUER)
-        del self.members["kinds"]
+    LEFT_OUT, WITHIN = {"kinds"}, "sign_in"
 
     def given(
         self, form: Mapping[str, str], resource: TrustedIssuerResource | None
     ) -> dict[str, Any]:
         kinds = PURPOSES.get(form.get("purpose", ""), PURPOSES[WORKLOAD])
         typed = _with_chosen_role(form)
-        sign_in = _typed_sign_in(typed, resource) if PEOPLE in kinds else None
+        now = resource.sign_in if resource else None
+        sign_in = (
+            forms.given_members(SignInFields, _SIGN_IN, typed, now) if PEOPLE in kinds else None
+        )
         members = {"keys": _typed_keys(form), "kinds": kinds, "sign_in": sign_in}
         return {**super().given(form, resource), **members}
 
@@ -100,9 +100,6 @@ class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerRes
             **(forms.as_typed(_SIGN_IN, sign_in) if sign_in else _USUAL),
         }
 
-    def errors(self, error: InvalidField) -> dict[str, str]:
-        return forms.field_errors(error, within="sign_in")
-
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         fields = SignInFields.model_fields
         sign_in = [(name, each, fields[name].is_required()) for name, each in _SIGN_IN.items()]
@@ -117,17 +114,7 @@ class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerRes
         return options
 
 
-FORM = TrustedIssuerForm()
-
-
-def _typed_sign_in(
-    form: Mapping[str, str], resource: TrustedIssuerResource | None
-) -> dict[str, Any]:
-    """How people sign in there; what the form does not claim as before."""
-    if resource is None or resource.sign_in is None:
-        return forms.typed_members(SignInFields, _SIGN_IN, form)
-    typed = forms.typed_members(SignInFields, forms.claimed_members(_SIGN_IN, form), form)
-    return typed | resource.sign_in.model_dump(mode="json", include=_SIGN_IN.keys() - typed)
+FORM = TrustedIssuerForm(TRUSTED_ISSUER)
 
 
 def _with_chosen_role(form: Mapping[str, str]) -> Mapping[str, str]:
@@ -199,32 +186,29 @@ class OneTrustedIssuerScreen(ResourceScreen):
         return self.parts.administration.client_assertions.key_set_of_issuer(self.key)
 
     def page(self, **shown: Any) -> Response:
-        """`clients` trust it, and there are `more`; None without the scope to read clients.
+        """`clients` trust it, of which `most` are shown; None without the scope to read clients.
 
         `people` have an account there: id, name, `sub` and last sign-in; None without the scope to
         read users.
         """
-        clients, people, more, more_people = None, None, False, False
+        clients, people = None, None
         if self.operator.holds(CLIENT.read):
             with self.operator.work(TRUSTED_ISSUER.read) as work:
                 clients = work.trusted_issuers.clients_of(self.key, _SHOWN + 1)
-            clients, more = clients[:_SHOWN], len(clients) > _SHOWN
         if self.resource.sign_in is not None and self.operator.holds(USER.read):
             with self.operator.work(USER.read) as work:
                 people = work.trusted_issuers.people_of(self.key, _SHOWN + 1)
-            people, more_people = people[:_SHOWN], len(people) > _SHOWN
         record, keys = self.parts.directory.trusted_issuer(self.key), self.resource.keys
         secret = record.sign_in.sealed_secret if record and record.sign_in else None
         return super().page(
             has_secret=secret is not None,
             redirect_uri=f"{self.parts.settings.url}/sign-in/callback/{self.key}",
             people=people,
-            more_people=more_people,
             to_link=LINK_IDENTITY.command("USER", {"issuer": self.key, "subject": "SUB"}),
             to_trust=add_trust("ci-bot", Trust(issuer=self.key, subject="SUBJECT")),
             keys=given_keys(keys["jwks"]) if "jwks" in keys else followed_keys(self.key_set),
             clients=clients,
-            more=more,
+            most=_SHOWN,
             **shown,
         )
 

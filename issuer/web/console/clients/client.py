@@ -12,15 +12,11 @@ from issuer.directory import ClientRecord
 from issuer.explain.commands import preview
 from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
-from issuer.vocabulary import RegisteredBy
+from issuer.vocabulary import GrantType, RegisteredBy
 from issuer.web.console.clients import credentials, trusts
 from issuer.web.console.clients.clients import FORM, effects, members_for
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
-from issuer.web.console.rights.effective_rights import (
-    EffectiveRights,
-    effective_rights,
-    own_token,
-)
+from issuer.web.console.rights.effective_rights import effective_rights, token_preview
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -82,7 +78,10 @@ class OneClientScreen(PrincipalScreen):
             section = assignments_section(operator, work, key, tuple(client.audiences))
             in_list = [*credentials.secrets_in_list(work, key, self.parts.clock())]
             rotation = credentials.rotation_evidence(work, key)
-        is_by_admin = client.registered_by is RegisteredBy.ADMIN
+        record, is_by_admin = self.record, client.registered_by is RegisteredBy.ADMIN
+        assert isinstance(record, ClientRecord)
+        audience = record.audiences.get(at)  # without one, it has no rights of its own
+        has_own_tokens = at and GrantType.CLIENT_CREDENTIALS in client.grant_types
         ttl = self.parts.settings.client_secret_ttl
         return super().page(
             is_by_admin=is_by_admin,
@@ -94,8 +93,8 @@ class OneClientScreen(PrincipalScreen):
                 SECRETS.list_command(key),
             ),
             section=section,
-            rights=self._rights(client, at),
-            token=own_token(self.parts.administration, client, at),
+            rights=audience and effective_rights(record.rights, audience, client.audiences),
+            token=token_preview(self.parts.administration, key, at) if has_own_tokens else None,
             keys=credentials.keys_of_client(self),
             secrets=in_list,
             new_secret=members_of(SecretFields),
@@ -131,11 +130,3 @@ class OneClientScreen(PrincipalScreen):
             "Its secrets and role assignments are deleted, and its tokens revoked, those of people"
             " who signed in through it included. This cannot be undone."
         )
-
-    def _rights(self, client: Client, at: str) -> EffectiveRights | None:
-        """None without an audience: it has no rights of its own then."""
-        assert isinstance(self.record, ClientRecord)
-        audience = self.record.audiences.get(at) if at else None
-        if audience is None:
-            return None
-        return effective_rights(self.record.rights, audience, client.audiences)

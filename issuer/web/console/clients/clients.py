@@ -13,7 +13,6 @@ from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField
 from issuer.manifest.rights import effect_on_client
-from issuer.resources import ResourceType
 from issuer.roles import ROLE, Assignment
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
@@ -65,9 +64,7 @@ def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
 class ClientForm(ResourceForm[ClientFields, Client]):
     """Scopes keep their ends, which are set elsewhere."""
 
-    def __init__(self, type_: ResourceType[ClientFields, Client]) -> None:
-        super().__init__(type_)
-        del self.members["scopes_expire_at"]
+    LEFT_OUT = {"scopes_expire_at"}
 
     def given(self, form: Mapping[str, str], resource: Client | None) -> dict[str, Any]:
         typed = super().given(form, resource)

@@ -1,6 +1,6 @@
-"""`/console/explain`: may a client or a user make a request, why, and what would allow it."""
+"""`/console/explain`: why a request or a token is allowed or refused, and what would allow it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -10,21 +10,17 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.catalogue import SUPPORTED, UnknownVersion
 from issuer.clients.client import CLIENT
-from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.clients.operations import explain_token
 from issuer.errors import InvalidField, NotFound
 from issuer.explain.commands import explain
-from issuer.explain.explaining import Explanation, Question
+from issuer.explain.explaining import Question
+from issuer.fields.text import readable_json
 from issuer.inspection.components import FAMILIES, Components, names_of
 from issuer.users import USER
-from issuer.web.console.explain.remedies import (
-    Remedies,
-    Remedy,
-    allow_acting,
-    allow_audience,
-    allow_exchange,
-)
-from issuer.web.console.screens.operator import Operator, readable
-from issuer.web.console.screens.resource_form import some_keys
+from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies_for
+from issuer.web.console.screens.keys_of_others import fetch_first
+from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable
+from issuer.web.console.screens.resource_form import field_errors, some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
 
 _HELD = 50
@@ -162,7 +158,7 @@ class ExplainScreen(ConsoleScreen):
         try:
             question = read_question(self.operator, values)
             self.operator.require_read_of(question)
-            audience, answer = self._answer(question)
+            answer = self._answer(question)
         except UnknownVersion as error:
             return self._page(values, errors={"version": str(error)})
         except (InvalidField, NotFound) as error:
@@ -170,8 +166,9 @@ class ExplainScreen(ConsoleScreen):
             is_of_audience = "audience" in errors and isinstance(error, InvalidField)
             found = self._of_audience(values) if is_of_audience else ()
             return self._page(values, errors=errors, remedies=found)
-        shown = _answer_values(values, question, audience)
-        return self._page(shown, answer=answer, commands=(explain(question, audience),))
+        shown = _answer_values(values, question, answer["audience"])
+        command = explain(question, answer["audience"])
+        return self._page(shown, answer=answer, commands=(command,))
 
     def _page(self, values: Mapping[str, str], **shown: Any) -> Response:
         """`kinds` of subjects may be asked about; `remedies` are for a question without answer."""
@@ -192,59 +189,29 @@ class ExplainScreen(ConsoleScreen):
         }
         return self.answer("explain", "Explain", values=values, **usual | shown)
 
-    def _answer(self, question: Question) -> tuple[str, dict[str, Any]]:
-        """The audience, and the decision there as its template shows it.
-
-        `subjects` are the ids it is about, each with its plural.
+    def _answer(self, question: Question) -> dict[str, Any]:
+        """The decision as its template shows it. `subjects` are the ids it is about, each with its
+        plural.
         """
         explanation = self.parts.administration.explainer.explain(question)
-        directory, subjects = self.parts.directory, {}
-        client = directory.load_client(question.client_id) if question.client_id else None
-        told = question.on_behalf_of
+        directory, told = self.parts.directory, question.on_behalf_of
         user_id = told.user_id if told else question.user_id
         user = directory.load_user(user_id) if user_id else None
-        through = directory.load_client(told.client_id) if told and told.client_id else None
-        if user:
-            subjects[user.id] = "users"
-        for each in (client, through):
-            if each:
-                subjects[each.client_id] = "clients"
-        audience = directory.load_audience(
-            question.audience or next(iter(client.audiences if client else ()))
-        )
-        ends = [(client, audience)]
-        if told:
-            ends.append((through, directory.load_audience(told.audience)))
-        return audience.id, {
+        subjects = {user.id: "users"} if user else {}
+        for client_id in (question.client_id, told.client_id if told else None):
+            if client := directory.load_client(client_id) if client_id else None:
+                subjects[client.client_id] = "clients"
+        remedies = remedies_for(self.operator, explanation)
+        return {
             "explanation": explanation,
             "request": f"{question.method} {question.path}",
-            "audience": audience.id,
+            "audience": explanation.audience,
             "subjects": subjects,
             "on_behalf_of": told,
             "is_of_user_alone": [*subjects.values()] == ["users"],
-            "remedies": self._remedies(explanation, user, ends),
+            "remedies": [] if explanation.decision.allowed else [*dict.fromkeys(remedies)],
             "most": _HELD,
         }
-
-    def _remedies(
-        self,
-        explanation: Explanation,
-        user: UserRecord | None,
-        ends: Iterable[tuple[ClientRecord | None, AudienceRecord]],
-    ) -> list[Remedy]:
-        """What would allow it, at the audience and at that of a token to exchange: the `ends`."""
-        if explanation.decision.allowed:
-            return []
-        remedies: list[Remedy] = []
-        if (lacks := explanation.lacking_rule) is not None:
-            remedies.append(allow_acting(lacks))
-        if (client_lacking := explanation.lacking_grant) is not None:
-            remedies.append(allow_exchange(client_lacking))
-        addition = explanation.decision.smallest_addition
-        for client, audience in ends:
-            found = Remedies(self.operator, audience)
-            remedies += found.all(client, user, addition)
-        return [*dict.fromkeys(remedies)]
 
     def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
         """For a client that may have no tokens for the audience that was named."""
@@ -255,3 +222,51 @@ class ExplainScreen(ConsoleScreen):
         if client is None or client.is_self_registered:
             return ()
         return (allow_audience(client, audience),)
+
+
+class ExplainTokenScreen(ConsoleScreen):
+    """The token is in the body of a form: it is in no URL and no log, is not stored or used up.
+
+    `?client=` fills in the client.
+    """
+
+    PATH = "/console/explain/token"
+    READ = CLIENT.read
+    PARAMETERS = ("client",)
+    SIGN_IN = {"": NeedsSignIn.NEVER}
+
+    def show(self) -> Response:
+        return self._page(self.visit.query.get("client", ""))
+
+    def act(self) -> Response:
+        client_id = self.form.get("client", "").strip()
+        try:
+            return self._page(client_id, verdict=self._verdict(client_id))
+        except InvalidField as error:
+            return self._page(client_id, errors=field_errors(error))
+
+    def _verdict(self, client_id: str) -> dict[str, Any]:
+        """What each trust of the client says to the token, and its claims as JSON, not verified."""
+        with self.operator.work(CLIENT.read) as work:
+            if not work.clients.exists(client_id):
+                raise InvalidField("client", str(NotFound("client", client_id)))
+        if not (token := "".join(self.form.get("token", "").split())):
+            raise InvalidField("token", "Paste the token.")
+        found = self.parts.administration.client_assertions.explained(client_id, token)
+        fetch_first(self.form, found.fetch_keys)
+        try:
+            claims = readable_json(found.unverified_claims)
+        except RecursionError:
+            raise InvalidField("token", "Its claims are nested too deeply.") from None
+        is_accepted = any(not each.rule for each in found.trusts)
+        return {"trusts": found.trusts, "claims": claims, "is_accepted": is_accepted}
+
+    def _page(self, client_id: str, **shown: Any) -> Response:
+        """Without the token: what proves who somebody is, is typed again."""
+        return self.answer(
+            "explain_token",
+            "Explain a token",
+            commands=(explain_token(client_id),) if client_id else (),
+            values={"client": client_id},
+            **{"verdict": None, **shown},
+        )

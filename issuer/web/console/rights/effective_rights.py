@@ -1,13 +1,12 @@
 """What a client or a user may do at one audience: scopes in words, their source, and a token."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from issuer.catalogue import NEWEST, lint
 from issuer.catalogue.lint import ScopeFinding
 from issuer.catalogue.permissions import in_words as in_groups
-from issuer.clients.client import Client
 from issuer.composition import Administration
 from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.errors import IssuerError
@@ -23,7 +22,6 @@ from issuer.scopes import (
     ISSUER_USAGE,
     parse,
 )
-from issuer.vocabulary import GrantType
 
 _SHOWN = 100
 _PLACES = 20
@@ -143,26 +141,13 @@ class TokenPreview:
     refusal: str = ""
 
 
-def own_token(administration: Administration, client: Client, audience: str) -> TokenPreview | None:
-    """On its own behalf; None for a client that acts only for people."""
-    if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
-        return None
-    return _preview(administration, {"client_id": client.client_id, "audience": audience})
-
-
-def token_through(
-    administration: Administration, user_id: str, client_id: str, audience: str
-) -> TokenPreview | None:
-    """The token of a user who signs in through a client; None if none is named."""
-    if not client_id:
-        return None
-    members = {"client_id": client_id, "user_id": user_id}
-    return _preview(administration, members | ({"audience": audience} if audience else {}))
-
-
-def _preview(administration: Administration, members: Mapping[str, object]) -> TokenPreview:
+def token_preview(
+    administration: Administration, client_id: str, audience: str, user_id: str = ""
+) -> TokenPreview:
+    """The token of the client, or of a user who signs in through it."""
+    members = {"client_id": client_id, "user_id": user_id, "audience": audience}
     try:
-        request = PreviewRequest.read(members)
+        request = PreviewRequest.read({name: value for name, value in members.items() if value})
         token = administration.explainer.preview(request, administration.clock())
     except IssuerError as error:
         return TokenPreview(refusal=str(error))

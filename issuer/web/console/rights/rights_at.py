@@ -1,6 +1,6 @@
 """The matrix of rights at an audience: the part that the URL names, and its rows."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from issuer.resources import ResourceType
 from issuer.roles import ROLE, Holders
 from issuer.scopes import InvalidScope, parse
 from issuer.users import USER
+from issuer.values import lazy_property
 from issuer.web.console.rights import matrix
 from issuer.web.console.screens.operator import Operator, readable, unreadable
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, count_text
@@ -98,158 +99,128 @@ class MatrixSubject:
     @property
     def name(self) -> str:
         """What people call it."""
-        name: str = self.resource.username if self.type is USER else self.id
-        return name
+        return self.type.name_of(self.resource)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RightsMatrix:
-    """`resources` are those named in its rows, for the filter; `unseen` kinds may not be read.
+    """The part of the matrix at `audience` that the filters name; `url` is that of the page."""
 
-    URLs are empty where there is no such part. `is_cut`: the search found more. `total` says how
-    many subjects there are; `covered` columns are left out, since a wider one says the same.
-    """
-
+    operator: Operator
+    work: UnitOfWork
+    audience: Audience
     filters: MatrixFilters
-    columns: tuple[matrix.MatrixColumn, ...]
-    groups: tuple[tuple[str, int], ...]
-    rows: tuple[tuple[MatrixSubject, tuple[matrix.MatrixCell, ...]], ...]
-    total: str
-    covered: int
-    resources: tuple[str, ...]
-    kinds: tuple[str, ...]
-    unseen: tuple[str, ...]
-    is_cut: bool
-    first_url: str
-    next_url: str
-    first_columns_url: str
-    next_columns_url: str
+    url: str
 
+    @lazy_property
+    def kinds(self) -> list[ResourceType[Any, Any]]:
+        return readable(self.operator)
 
-def rights_at(
-    operator: Operator, work: UnitOfWork, audience: Audience, filters: MatrixFilters, url: str
-) -> RightsMatrix:
-    """The part of the matrix at `audience` that the URL names; `url` is that of the page."""
-    kinds, is_own = readable(operator), audience.id == work.audiences.own_id
-    users = work.assignments.users_with_role_at(audience.id)
-    found = _subjects(work, kinds, users, audience.id, filters)
-    shown, is_more = found[:PAGE], len(found) > PAGE
-    held = _scopes_of(work, audience, shown)
-    columns, covered = _columns(work, audience, filters.resource, held.values())
-    example_of = operator.administration.explainer.example_of
-    first = filters.column if filters.column < len(columns) else 0
-    some, last = columns[first : first + _COLUMNS], first + _COLUMNS
-    after = f"{shown[-1].type.plural}:{shown[-1].id}" if is_more and not filters.subject else ""
-    return RightsMatrix(
-        filters,
-        tuple(some),
-        matrix.groups_of(some) if not is_own else (),
-        tuple(
-            (each, matrix.cells_for(each.id, audience.id, held[each.id], some, example_of))
-            for each in sorted(shown, key=lambda each: (each.type is USER, each.name.casefold()))
-        ),
-        _total(work, kinds, users, audience.id),
-        covered,
-        tuple(dict.fromkeys(column.resource for column in columns)),
-        tuple(each.plural for each in kinds),
-        unreadable(operator),
-        is_cut=is_more and bool(filters.subject),
-        **_urls(filters, url, after, first, last if last < len(columns) else 0),
-    )
+    @lazy_property
+    def users(self) -> Holders:
+        """Users with a role at the audience or everywhere."""
+        return self.work.assignments.users_with_role_at(self.audience.id)
 
+    @property
+    def is_own(self) -> bool:
+        return self.audience.id == self.work.audiences.own_id
 
-def _columns(
-    work: UnitOfWork, audience: Audience, resource: str, held: Collection[frozenset[str]]
-) -> tuple[list[matrix.MatrixColumn], int]:
-    """The columns, and how many are left out since a wider one says the same."""
-    if audience.id == work.audiences.own_id:
-        return [each for each in matrix.OWN_COLUMNS if resource in {"", each.resource}], 0
-    components = work.inspections.components_of(audience.id)
-    names = names_of([components] if components else [])
-    columns = matrix.columns_for(set().union(*map(matrix.uncovered, held)), resource, names)
-    return columns, len(matrix.columns_for(set().union(*held), resource)) - len(columns)
+    def shown(self) -> dict[str, Any]:
+        """What the template shows.
 
+        `resources` are those of its rows, for the filter; `unseen` kinds may not be read. URLs are
+        empty where there is no such part. `is_cut`: the search found more. `total` says how many
+        subjects there are; `covered` columns are left out, since a wider one says the same.
+        """
+        filters, found = self.filters, self._subjects()
+        shown, is_more = found[:PAGE], len(found) > PAGE
+        held = self._scopes_of(shown)
+        columns, covered = self._columns(held.values())
+        example_of = self.operator.administration.explainer.example_of
+        first = filters.column if filters.column < len(columns) else 0
+        some, last = columns[first : first + _COLUMNS], first + _COLUMNS
+        after = f"{shown[-1].type.plural}:{shown[-1].id}" if is_more and not filters.subject else ""
+        return {
+            "filters": filters,
+            "columns": some,
+            "groups": () if self.is_own else matrix.groups_of(some),
+            "rows": [
+                (each, matrix.cells_for(each.id, self.audience.id, held[each.id], some, example_of))
+                for each in sorted(shown, key=lambda it: (it.type is USER, it.name.casefold()))
+            ],
+            "total": self._total(),
+            "covered": covered,
+            "resources": [*dict.fromkeys(column.resource for column in columns)],
+            "kinds": [each.plural for each in self.kinds],
+            "unseen": unreadable(self.operator),
+            "is_cut": is_more and bool(filters.subject),
+            **self._urls(after, first, last if last < len(columns) else 0),
+        }
 
-def _urls(filters: MatrixFilters, url: str, after: str, first: int, last: int) -> dict[str, str]:
-    """The URLs of other parts: rows `after`, columns from `last`, or the first ones of both."""
-    part = {"after": f"{filters.after_kind}:{filters.after}"} if filters.after else {}
-    return {
-        "first_url": filters.url(url) if filters.after else "",
-        "next_url": filters.url(url, after=after) if after else "",
-        "first_columns_url": filters.url(url, **part) if first else "",
-        "next_columns_url": filters.url(url, **part, column=str(last)) if last else "",
-    }
+    def _columns(self, held: Collection[frozenset[str]]) -> tuple[list[matrix.MatrixColumn], int]:
+        """The columns, and how many are left out since a wider one says the same."""
+        resource = self.filters.resource
+        if self.is_own:
+            return [each for each in matrix.OWN_COLUMNS if resource in {"", each.resource}], 0
+        components = self.work.inspections.components_of(self.audience.id)
+        names = names_of([components] if components else [])
+        columns = matrix.columns_for(set().union(*map(matrix.uncovered, held)), resource, names)
+        return columns, len(matrix.columns_for(set().union(*held), resource)) - len(columns)
 
+    def _urls(self, after: str, first: int, last: int) -> dict[str, str]:
+        """The URLs of other parts: rows `after`, columns from `last`, or the first ones of both."""
+        filters, url = self.filters, self.url
+        part = {"after": f"{filters.after_kind}:{filters.after}"} if filters.after else {}
+        return {
+            "first_url": filters.url(url) if filters.after else "",
+            "next_url": filters.url(url, after=after) if after else "",
+            "first_columns_url": filters.url(url, **part) if first else "",
+            "next_columns_url": filters.url(url, **part, column=str(last)) if last else "",
+        }
 
-def _total(
-    work: UnitOfWork, kinds: list[ResourceType[Any, Any]], users: Holders, audience_id: str
-) -> str:
-    """ "1 client, 10,000+ users"."""
-    count_of = {CLIENT: lambda: work.clients.count_at(audience_id, MOST_COUNTED), USER: users.count}
-    numbers = [(kind, count_of[kind]()) for kind in kinds]
-    return ", ".join(
-        f"{count_text(number)} {kind.kind if number == 1 else kind.plural}"
-        for kind, number in numbers
-    )
+    def _total(self) -> str:
+        """ "1 client, 10,000+ users"."""
+        at, count_at = self.audience.id, self.work.clients.count_at
+        count_of = {CLIENT: lambda: count_at(at, MOST_COUNTED), USER: self.users.count}
+        numbers = [(kind, count_of[kind]()) for kind in self.kinds]
+        return ", ".join(
+            f"{count_text(number)} {kind.kind if number == 1 else kind.plural}"
+            for kind, number in numbers
+        )
 
+    def _subjects(self) -> list[MatrixSubject]:
+        """One more than a page has, if there are so many."""
+        found: list[MatrixSubject] = []
+        for kind in self.kinds:
+            start, limit = self.filters.start_in(kind), PAGE + 1 - len(found)
+            if start is not None and limit:
+                ids = self._ids(kind, start, limit)
+                named = self.work.collection(kind).named(ids)
+                by_id = {fold_id(kind.key_of(each)): each for each in named}
+                known = (by_id.get(fold_id(each)) for each in ids)
+                found += [MatrixSubject(kind, each) for each in known if each is not None]
+        return found
 
-def _subjects(
-    work: UnitOfWork,
-    kinds: list[ResourceType[Any, Any]],
-    users: Holders,
-    audience_id: str,
-    filters: MatrixFilters,
-) -> list[MatrixSubject]:
-    """One more than a page has, if there are so many."""
-    found: list[MatrixSubject] = []
-    for kind in kinds:
-        start, limit = filters.start_in(kind), PAGE + 1 - len(found)
-        if start is not None and limit:
-            ids = _ids(work, kind, users, audience_id, filters.subject, start, limit)
-            found += _in_order_of(ids, work, kind)
-    return found
-
-
-def _ids(
-    work: UnitOfWork,
-    kind: ResourceType[Any, Any],
-    users: Holders,
-    audience_id: str,
-    search: str,
-    after: str,
-    limit: int,
-) -> Sequence[str]:
-    """Ids of clients that may request its tokens, or users with a role at it or everywhere."""
-    if kind is CLIENT:
+    def _ids(self, kind: ResourceType[Any, Any], after: str, limit: int) -> Sequence[str]:
+        """Ids of clients that may request its tokens, or users with a role at it or everywhere."""
+        work, audience_id, search = self.work, self.audience.id, self.filters.subject
+        if kind is CLIENT:
+            if search:
+                return work.clients.ids_found_at(audience_id, search, limit)
+            return work.clients.ids_at(audience_id, after, limit)
         if search:
-            return work.clients.ids_found_at(audience_id, search, limit)
-        return work.clients.ids_at(audience_id, after, limit)
-    if search:
-        return work.assignments.find_users_with_role_at(audience_id, search, limit)
-    return users.first(limit, fold_id(after))
+            return work.assignments.find_users_with_role_at(audience_id, search, limit)
+        return self.users.first(limit, fold_id(after))
 
-
-def _in_order_of(
-    ids: Sequence[str], work: UnitOfWork, kind: ResourceType[Any, Any]
-) -> Iterator[MatrixSubject]:
-    by_id = {fold_id(kind.key_of(each)): each for each in work.collection(kind).named(ids)}
-    known = (by_id.get(fold_id(each)) for each in ids)
-    yield from (MatrixSubject(kind, each) for each in known if each is not None)
-
-
-def _scopes_of(
-    work: UnitOfWork, audience: Audience, subjects: Sequence[MatrixSubject]
-) -> Mapping[str, frozenset[str]]:
-    """The scopes that each can get in a token for the audience, by its id."""
-    held = work.assignments.roles_of_all([each.id for each in subjects])
-    there = {
-        key: [each for each in roles if each.audience in {None, audience.id}]
-        for key, roles in held.items()
-    }
-    names = {each.role for assignments in there.values() for each in assignments}
-    roles = {role.name: role for role in work.collection(ROLE).named(names)}
-    rights = RightsSnapshot({audience.id: audience}, roles, work.audiences.own_id)
-    return {
-        each.id: rights.rights_of(each.resource, there[each.id]).at(audience.id)
-        for each in subjects
-    }
+    def _scopes_of(self, subjects: Sequence[MatrixSubject]) -> Mapping[str, frozenset[str]]:
+        """The scopes that each can get in a token for the audience, by its id."""
+        work, at = self.work, self.audience.id
+        held = work.assignments.roles_of_all([each.id for each in subjects])
+        there = {
+            key: [each for each in roles if each.audience in {None, at}]
+            for key, roles in held.items()
+        }
+        names = {each.role for assignments in there.values() for each in assignments}
+        roles = {role.name: role for role in work.collection(ROLE).named(names)}
+        rights = RightsSnapshot({at: self.audience}, roles, work.audiences.own_id)
+        return {it.id: rights.rights_of(it.resource, there[it.id]).at(at) for it in subjects}

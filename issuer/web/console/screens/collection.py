@@ -21,7 +21,7 @@ from issuer.roles.operations import command_of
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import list_query, listing
-from issuer.web.words import segment
+from issuer.web.words import page_of
 
 MOST_EXPORTED, _AT_ONCE = 10_000, 1_000
 
@@ -157,11 +157,7 @@ class CollectionScreen(ResourceTypeScreen):
             allow_if_ticked(work, self.form)
             key = self.TYPE.key_of(work.collection(self.TYPE).create(fields))
         text = f"The {self.TYPE.kind} {key} is created."
-        return self.finished(text, self.creation(fields), self.created(key))
-
-    def created(self, key: str) -> str:
-        """The path of the page that is shown after the new one was created: its own."""
-        return f"{self.LIST}/{segment(key)}"
+        return self.finished(text, self.creation(fields), page_of(self.TYPE, key))
 
     def creation(self, fields: Any) -> Command:
         """The command and the request that make it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 from starlette.responses import Response
 
@@ -17,7 +17,6 @@ from issuer.web.console.screens.events import recent_events
 from issuer.web.console.screens.resource_form import allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT
 
-T = TypeVar("T")
 # What to do, what that ends, and the label of the button.
 Confirmation: TypeAlias = tuple[str, str, str]
 _OF_A_PAGE = {"form", "form_id", "do"}
@@ -216,25 +215,23 @@ class ResourceScreen(ResourceTypeScreen):
         )
 
     def disable(self) -> Response:
-        return self.confirmed(
-            (f"Disable {self.name}?", self.what_disabling_ends(), f"Disable {self.TYPE.kind}"),
-            self._switch(disabled=True),
-            lambda work: work.collection(self.TYPE).update(self.key, {"disabled": True}),
-            self.says(self.DISABLED),
-        )
+        if self.is_confirmed:
+            return self._switch({"disabled": True}, self.DISABLED)
+        question = f"Disable {self.name}?", self.what_disabling_ends(), f"Disable {self.TYPE.kind}"
+        return self.confirm(question, self.TYPE.update_command(self.key, {"disabled": True}))
 
     def what_disabling_ends(self) -> str:
         return self.DISABLES
 
     def enable(self) -> Response:
-        return self.done(
-            lambda work: work.collection(self.TYPE).update(self.key, {"disabled": False}),
-            self.says(self.ENABLED),
-            self._switch(disabled=False),
-        )
+        return self._switch({"disabled": False}, self.ENABLED)
 
-    def _switch(self, *, disabled: bool) -> Command:
-        return self.TYPE.update_command(self.key, {"disabled": disabled})
+    def _switch(self, patch: Mapping[str, bool], done: str) -> Response:
+        return self.done(
+            lambda work: work.collection(self.TYPE).update(self.key, patch),
+            self.says(done),
+            self.TYPE.update_command(self.key, patch),
+        )
 
     def delete(self) -> Response:
         """Once its name was typed; what uses it loses it only if the page said so."""
@@ -286,28 +283,10 @@ class ResourceScreen(ResourceTypeScreen):
             **shown,
         )
 
-    def confirmed(
-        self,
-        question: Confirmation | Callable[[UnitOfWork], Confirmation],
-        command: Command,
-        do: Callable[[UnitOfWork], T],
-        done: str | Callable[[T], str],
-        fields: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Do it and say so, which `done` may make of the result; or ask first."""
-        if self.is_confirmed:
-            return self.done(do, done, command)
-        if callable(question):
-            with self.operator.work(self.TYPE.read) as work:
-                question = question(work)
-        return self.confirm(question, command, fields)
-
-    def done(
-        self, do: Callable[[UnitOfWork], T], done: str | Callable[[T], str], command: Command
-    ) -> Response:
+    def done(self, do: Callable[[UnitOfWork], object], done: str, command: Command) -> Response:
         with self.operator.work(self.TYPE.write) as work:
-            result = do(work)
-        return self.finished(done if isinstance(done, str) else done(result), command)
+            do(work)
+        return self.finished(done, command)
 
 
 def changes_of(resource_type: ResourceType[Any, Any]) -> dict[str, Action]:

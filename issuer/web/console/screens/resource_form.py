@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 from pydantic.fields import FieldInfo
 
@@ -86,14 +86,17 @@ def keys_to_pick(
 class ResourceForm(Generic[FieldsT, ModelT]):
     """Forms have every member of `type` but the key, which only new resources are given.
 
-    `disabled`, and what has no `Member`, is changed in other ways. Subclasses override what forms
-    of the type have in another way. A form for a change claims the members that it shows, in the
-    field `members`: the others stay as they are.
+    `disabled`, what is LEFT_OUT, and what has no `Member`, is changed in other ways. Subclasses
+    override what forms of the type have in another way. A form for a change claims the members that
+    it shows, in the field `members`: the others stay as they are.
     """
+
+    LEFT_OUT: ClassVar[set[str]] = set()
+    WITHIN: ClassVar[str] = ""  # the member with fields of its own
 
     def __init__(self, type_: ResourceType[FieldsT, ModelT]) -> None:
         self.type = type_
-        left_out = {type_.key, "disabled"}
+        left_out = {type_.key, "disabled", *self.LEFT_OUT}
         self.members = {n: each for n, each in type_.members.items() if n not in left_out}
 
     def read(self, form: Mapping[str, str], resource: ModelT | None = None) -> FieldsT:
@@ -110,11 +113,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         return resource.model_dump(mode="json", include=set(names))
 
     def given(self, form: Mapping[str, str], resource: ModelT | None) -> dict[str, Any]:
-        """The members that were typed; of a change, those that the form does not claim stay."""
-        if resource is None:
-            return typed_members(self.type.fields, self.members, form)
-        typed = typed_members(self.type.fields, claimed_members(self.members, form), form)
-        return typed | resource.model_dump(mode="json", include=self.members.keys() - typed)
+        return given_members(self.type.fields, self.members, form, resource)
 
     def typed(self, resource: ModelT) -> dict[str, str]:
         """The fields of the form for a change, for the resource as it is."""
@@ -122,7 +121,7 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     def errors(self, error: InvalidField) -> dict[str, str]:
         """What is wrong, by field."""
-        return field_errors(error)
+        return field_errors(error, self.WITHIN)
 
     def choices(self, settings: Settings) -> Mapping[str, Sequence[Any]]:
         """The values to choose from, by name, where not all that a member may have are offered."""
@@ -133,12 +132,16 @@ class ResourceForm(Generic[FieldsT, ModelT]):
         return options_of(self.type.members, given)
 
 
-def claimed_members(members: Mapping[str, Member], form: Mapping[str, str]) -> dict[str, Member]:
-    """The `members` that the form shows; all of them if it does not say which."""
-    if "members" not in form:
-        return dict(members)
+def given_members(
+    model: type[Fields], members: Mapping[str, Member], form: Mapping[str, str], now: Fields | None
+) -> dict[str, Any]:
+    """The members that were typed; of those that are `now`, what the form does not claim stays."""
+    if now is None or "members" not in form:
+        return typed_members(model, members, form)
     names = {*form, *form["members"].split()}
-    return {name: each for name, each in members.items() if name in names}
+    claimed = {name: each for name, each in members.items() if name in names}
+    kept = now.model_dump(mode="json", include=members.keys() - claimed)
+    return typed_members(model, claimed, form) | kept
 
 
 def typed_members(

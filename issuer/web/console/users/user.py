@@ -12,12 +12,11 @@ from issuer.fields.text import counts_in_words
 from issuer.operations import commands
 from issuer.sign_in import InvitationFields
 from issuer.sign_in import operations as sign_in
-from issuer.sign_in.session_revoker import Consent
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
 from issuer.users.operations import SIGNS_OUT, SIGNS_YOU_OUT
 from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
-from issuer.web.console.rights.effective_rights import rights_somewhere, token_through
+from issuer.web.console.rights.effective_rights import rights_somewhere, token_preview
 from issuer.web.console.screens.answers import ForAccountPage
 from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
@@ -32,7 +31,6 @@ _WITHOUT_ACCESS = (
 )
 _PARTS = (sign_in.FACTORS, sign_in.SESSIONS, sign_in.CONSENTS, delegations.DELEGATIONS)
 _SHOWN = 50  # groups, sessions, consents, and delegations
-_SCOPES = 5
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "add-identity", "remove-identity"}
 
 
@@ -49,16 +47,13 @@ def _invite(screen: ResourceScreen) -> Response:
 
 
 def _withdraw_invitation(screen: ResourceScreen) -> Response:
-    return screen.confirmed(
-        (
-            f"Withdraw the invitation of {screen.name}?",
-            "The link stops working. You can invite again, with another link.",
-            "Withdraw invitation",
-        ),
-        commands.withdraw_invitation(screen.key),
-        lambda work: work.invitations.delete(screen.key),
-        f"The link of {screen.name} does not work any more.",
-    )
+    command = commands.withdraw_invitation(screen.key)
+    if screen.is_confirmed:
+        done = f"The link of {screen.name} does not work any more."
+        return screen.done(lambda work: work.invitations.delete(screen.key), done, command)
+    question = f"Withdraw the invitation of {screen.name}?"
+    why = "The link stops working. You can invite again, with another link."
+    return screen.confirm((question, why, "Withdraw invitation"), command)
 
 
 class OneUserScreen(PrincipalScreen):
@@ -98,8 +93,6 @@ class OneUserScreen(PrincipalScreen):
         rights, own = self.rights, self.parts.settings.url
         issuers = self.parts.directory.issuers_of_people()  # before: one connection at a time
         with operator.work(USER.read) as work:
-            section = assignments_section(operator, work, key)
-            groups = work.groups.of_user(key)
             access = self._access(work, user)
         return super().page(
             may_change=operator.holds(USER.write),
@@ -112,13 +105,11 @@ class OneUserScreen(PrincipalScreen):
             ),
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
-            section=section,
-            groups=groups[:_SHOWN],
-            more_groups=max(0, len(groups) - _SHOWN),
+            most=_SHOWN,
             rights=rights_somewhere(self.parts.directory, rights, own, at),
             through=through,
             at=at,
-            token=token_through(self.parts.administration, key, through, at),
+            token=token_preview(self.parts.administration, through, at, key) if through else None,
             sign_ins=sign_in_history(operator, key),
             issuers_of_people=[each.id for each in issuers],
             **access,
@@ -126,27 +117,23 @@ class OneUserScreen(PrincipalScreen):
         )
 
     def _access(self, work: UnitOfWork, user: User) -> dict[str, Any]:
-        """How the user signs in, and where they did. `more_…` are not listed."""
+        """Roles and groups of the user, how they sign in, and where they did."""
         tries = work.users.attempts_of_each([user.id])[user.id]
         attempts = self.parts.guard.state_by(tries)
-        factors = work.factors.of_user(user.id)
         means = work.factors.methods_of(user.id)[user.id]
-        sessions, consents = work.sessions.of_user(user.id), work.consents.of_user(user.id)
-        delegations = work.delegations.of_user(user.id)
         return {
+            "section": assignments_section(self.operator, work, user.id),
+            "groups": work.groups.of_user(user.id),
             "attempts": attempts,
             "means": means,
             "states": user_states(user, means, attempts.locked_until),
-            "factors": factors,
+            "factors": work.factors.of_user(user.id),
             "identities": work.identities.of_user(user.id),
             "recovery_codes_left": work.factors.recovery_codes_left(user.id),
-            "sessions": sessions[:_SHOWN],
-            "more_sessions": max(0, len(sessions) - _SHOWN),
+            "sessions": work.sessions.of_user(user.id),
             "own_session_id": self.operator.session.id,
-            "consents": [(each, *_scopes_of(each)) for each in consents[:_SHOWN]],
-            "more_consents": max(0, len(consents) - _SHOWN),
-            "delegations": delegations[:_SHOWN],
-            "more_delegations": max(0, len(delegations) - _SHOWN),
+            "consents": work.consents.of_user(user.id),
+            "delegations": work.delegations.of_user(user.id),
         }
 
     def what_disabling_ends(self) -> str:
@@ -164,9 +151,3 @@ class OneUserScreen(PrincipalScreen):
     def _warning(self) -> str:
         """A sentence for users who are about to end their own sessions; empty for others."""
         return SIGNS_YOU_OUT if self.key == self.operator.session.user_id else ""
-
-
-def _scopes_of(consent: Consent) -> tuple[tuple[str, ...], int]:
-    """Some of its scopes, and how many more there are."""
-    scopes = (*consent.openid_scopes, *consent.scopes)
-    return scopes[:_SCOPES], max(0, len(scopes) - _SCOPES)

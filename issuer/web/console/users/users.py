@@ -22,6 +22,7 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.words import page_of
 
 ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
 NO_MEANS = "cannot sign in"
@@ -116,7 +117,7 @@ class UsersScreen(CollectionScreen):
         done = f"The user {created.username} is created."
         commands = self.commands_for(created, assignments)
         if invitation is None:
-            return self.finished(done, commands[0], self.created(created.id))
+            return self.finished(done, commands[0], page_of(USER, created.id))
         sent = InvitationFields(by_email=True) if invitation.sent_to else None
         commands += (invitation_command(created, sent),)
         return invitation_link(self, created, invitation, done, commands)
