@@ -54,17 +54,13 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     _store: ClientStore
 
     def __init__(
-        self,
-        transaction: Transaction,
-        random: Random,
-        secrets: SecretMaker,
-        secret_ttl: timedelta | None,
+        self, transaction: Transaction, random: Random, secrets: SecretMaker, ttl: timedelta | None
     ) -> None:
         super().__init__(transaction, random)
         self._audiences = AudienceStore(self._session)
         self._trusted_issuers = TrustedIssuerStore(self._session)
         self._secrets = secrets
-        self._secret_ttl = secret_ttl
+        self._secret_ttl = ttl
 
     def create(
         self,

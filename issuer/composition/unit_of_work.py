@@ -296,30 +296,20 @@ class UnitOfWork:
         return creation.run(self, owner_id, fields)
 
     def question(
-        self,
-        operation: Operation[Any],
-        owner_id: str,
-        item: Key,
-        called: str,
-        flags: frozenset[str],
+        self, operation: Operation[Any], owner_id: str, item: Key, label: str, flags: frozenset[str]
     ) -> OperationQuestion | None:
         """What is asked before an operation with the flags of these names."""
         if operation.question is None or not operation.asks:
             return None
         name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
         chosen = frozenset(each.name for each in operation.flags if each.option) & flags
-        return operation.question(self, About(owner_id, name, item, called, chosen))
+        return operation.question(self, About(owner_id, name, item, label, chosen))
 
     def perform(
-        self,
-        operation: Operation[Any],
-        owner_id: str,
-        item: Key,
-        called: str,
-        flags: frozenset[str],
+        self, operation: Operation[Any], owner_id: str, item: Key, label: str, flags: frozenset[str]
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
         """Perform an operation despite its warnings. Returns its answer, and what must be asked."""
-        question = self.question(operation, owner_id, item, called, flags)
+        question = self.question(operation, owner_id, item, label, flags)
         flags |= operation.overrides(question)
         return operation.do(self, owner_id, item, flags), question
 

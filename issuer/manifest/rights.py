@@ -49,13 +49,10 @@ class RightsSnapshot:
     """All audiences and roles, before or after a change."""
 
     def __init__(
-        self,
-        audiences: Mapping[str, AudienceFields],
-        roles: Mapping[str, RoleFields],
-        own_audience: str,
+        self, audiences: Mapping[str, AudienceFields], roles: Mapping[str, RoleFields], own: str
     ) -> None:
-        self._audiences = {key: _record(each, own_audience) for key, each in audiences.items()}
-        self._own = own_audience
+        self._audiences = {key: _record(each, own) for key, each in audiences.items()}
+        self._own = own
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
 
     def counts_here(self, client: ClientFields, assignments: Iterable[Assignment]) -> bool:
