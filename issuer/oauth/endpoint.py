@@ -6,6 +6,7 @@ Load shedding, and what happens with a refusal: audit event, log line, and when 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from starlette.requests import Request
 
@@ -24,6 +25,7 @@ from issuer.telemetry.logs import get_logger
 from issuer.vocabulary import ErrorCode
 
 _MAX_ITERATION = 0.5  # seconds
+Answer: TypeAlias = Callable[[Request], Awaitable[messages.OAuthResponse]]
 _SENT_AT_INTERVALS = {
     ErrorCode.INVALID_CLIENT.value,
     ErrorCode.INVALID_GRANT.value,
@@ -76,12 +78,7 @@ class EndpointParts:
     shedder: LoadShedder
     queries: WorkerPool
 
-    async def respond(
-        self,
-        request: Request,
-        event: str,
-        answer: Callable[[Request], Awaitable[messages.OAuthResponse]],
-    ) -> messages.OAuthResponse:
+    async def respond(self, request: Request, event: str, answer: Answer) -> messages.OAuthResponse:
         """The answer. A refusal is logged as `event`, and returned when it may be sent."""
         arrived_at = self.clock.monotonic()
         response = await self.available(request, answer)
@@ -99,9 +96,7 @@ class EndpointParts:
             await delay_refusal(self.clock, arrived_at)
         await self.shedder.pace(error.status, caller(request).address)
 
-    async def available(
-        self, request: Request, answer: Callable[[Request], Awaitable[messages.OAuthResponse]]
-    ) -> messages.OAuthResponse:
+    async def available(self, request: Request, answer: Answer) -> messages.OAuthResponse:
         """The answer; 503 under overload, and while the database is unavailable."""
         try:
             self.shedder.require_time()
