@@ -361,7 +361,7 @@ def test_an_agentos_that_is_slow_is_given_up(
     deployment: Deployment, agent_os: FakeAgentOS, monkeypatch: pytest.MonkeyPatch
 ):
     released = threading.Event()
-    monkeypatch.setattr("issuer.inspection.inspector.TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr("issuer.inspection.probing.TOTAL_SECONDS", 0.2)
     answer = agent_os.reply
     agent_os.reply = lambda *a: (released.wait(5), answer(*a))[1]
     with pytest.raises(NotAllowed, match="too slowly"):
