@@ -24,12 +24,11 @@ _RENDERERS = {
 
 # Wanted: 15 at most.
 ROUTES = {
-    # To be declared: assignments, invitations.
+    # To be declared: assignments.
     *(f"{method} /clients/{{client_id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
     *(f"{method} /users/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
     *(f"{method} /groups/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
     *("GET /clients/{client_id}/roles", "GET /users/{id}/roles", "GET /groups/{id}/roles"),
-    *("POST /users/{id}/invitation", "DELETE /users/{id}/invitation"),
     # Also keys and inspections.
     *("GET /keys", "GET /keys/{kid}", "POST /keys/rotate", "POST /keys/{kid}/revoke"),
     *("GET /audiences/{id:path}/inspection", "POST /audiences/{id:path}/inspection"),
@@ -47,7 +46,7 @@ COMMANDS = {
     *("client role assign", "client role list", "client role unassign"),
     *("user role assign", "user role list", "user role unassign"),
     *("group role assign", "group role list", "group role unassign"),
-    *("user invite", "audience inspect"),
+    "audience inspect",
     *("key list", "key revoke", "key rotate"),
     # The private half of a pair goes to a file, or a file or standard input is read.
     *("client key create", "client pin", "client trust explain", "user import"),
@@ -65,7 +64,7 @@ ACTIONS = {
     # To be declared.
     *(f"One{kind}Screen {do}" for kind in ("Client", "User", "Group") for do in ("assign",)),
     *(f"One{kind}Screen unassign" for kind in ("Client", "User", "Group")),
-    *("OneUserScreen invite", "OneUserScreen withdraw-invitation", "OneAudienceScreen inspect"),
+    "OneAudienceScreen inspect",
     # The answer waits for keys of others.
     *("OneClientScreen fetch-keys", "OneTrustedIssuerScreen fetch-keys"),
     # Several keys at once; a workload in words becomes a trust.
@@ -88,7 +87,7 @@ def test_routes_of_the_admin_api_by_hand():
         for method in route.methods
     }
     assert by_hand == ROUTES
-    assert len(ROUTES) <= 33
+    assert len(ROUTES) <= 31
 
 
 def test_commands_below_a_resource_by_hand():
@@ -99,7 +98,7 @@ def test_commands_below_a_resource_by_hand():
         if command.callback.__module__ not in _RENDERERS
     }
     assert by_hand == COMMANDS
-    assert len(COMMANDS) <= 27
+    assert len(COMMANDS) <= 26
 
 
 def commands_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -118,7 +117,7 @@ def test_actions_of_the_console_by_hand():
         if screen.__module__.startswith("issuer.") and action.__module__ not in _RENDERERS
     }
     assert by_hand == ACTIONS
-    assert len(ACTIONS) <= 16
+    assert len(ACTIONS) <= 14
 
 
 def screens(screen: type[ResourceScreen]) -> Iterator[type[ResourceScreen]]:

@@ -113,6 +113,7 @@ def _add_creation(router: APIRouter, creation: Creation[Any]) -> None:
         name=creation.name,
         description=_text(creation),
         response_model=creation.created,
+        response_model_exclude_unset=True,
         responses=documented("not-allowed") if creation.is_refusable else {},
     )
 

@@ -86,11 +86,6 @@ class Confirmation:
                 listed += f"; and {more:,} more such changes"
             raise _Unconfirmed(f"This would {listed}.", *losses)
 
-    def require_on_terminal(self, *losses: str) -> None:
-        """`require`, unless nobody can be asked: deletions in scripts need no `--yes`."""
-        if sys.stdin.isatty():
-            self.require(*losses)
-
     def require_answer(self, question: "OperationQuestion", *, of_scripts: bool) -> None:
         """Roll the change back and ask, unless that was confirmed.
 

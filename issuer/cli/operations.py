@@ -1,7 +1,7 @@
 """The commands of operations on a resource, and of its parts: lists, what adds and what ends."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
@@ -24,7 +24,7 @@ from issuer.cli.opening import changing, reading, suggesting
 from issuer.cli.options import Limit
 from issuer.composition import UnitOfWork
 from issuer.fields.fields import Fields
-from issuer.operations import Creation, Operation, PartOf
+from issuer.operations import Creation, Key, Operation, PartOf
 
 
 class OperationCommands:
@@ -44,14 +44,15 @@ class OperationCommands:
     def part(
         self,
         part: PartOf[Any, Any],
-        operations: Iterable[Operation[Any] | Creation[Any]],
+        operations: Sequence[Operation[Any] | Creation[Any]],
         complete: Complete | None = None,
         output_of: "NewOutput | None" = None,
         **special: Callable[..., None],
     ) -> CommandApp:
         """A group of commands: the list, `special` ones by name, and those of the `operations`."""
-        app = new_app(part.about)
-        self._app.add_typer(app, name=part.name)
+        app = new_app(part.about) if part.name else self._app
+        if part.name:
+            self._app.add_typer(app, name=part.name)
         if part.lists:
             self._list(app, part)
         for name, run in special.items():
@@ -60,8 +61,9 @@ class OperationCommands:
             if each.on is not part:
                 continue
             if isinstance(each, Creation):
-                self._create(each, app, output_of or NewOutput())
-            else:
+                cancel = _cancelling(each, operations)
+                self._create(each, app, output_of or NewOutput(), cancel)
+            elif not each.cancels:
                 self.add(each, app, complete)
         return app
 
@@ -89,26 +91,45 @@ class OperationCommands:
         )
         def run(owner: str, yes: bool = False, **values: Any) -> None:
             selected = frozenset(each.name for each in flags if values.pop(each.name))
-            owner_id, item = owner, values.get("item") or json.dumps(values) if values else ""
-            called = ""
-            for confirmation in confirming(yes=yes):
-                with confirmation, changing() as work:
-                    owner_id = operation.owner.key_of(self._find(work, owner_id))
-                    if operation.part and operation.part.find:
-                        with suggesting(work):
-                            item, called = operation.part.find_all(work, item)
-                    answer, question = work.perform(operation, owner_id, item, called, selected)
-                    if question:
-                        confirmation.require_answer(question, of_scripts=operation.asks_scripts)
-            *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
-            for sentence in first if not wants_json.get() else ():
-                output.print_text(sentence)
-            ended = [*item] if called else values.get("item", values) or owner_id
-            output.say(last, _as_json(operation, answer, ended))
+            item = values.get("item") or json.dumps(values) if values else ""
+            self._perform(operation, owner, item, selected, yes=yes)
 
-    def _create(self, creation: Creation[Any], app: CommandApp, printed: "NewOutput") -> None:
+    def _perform(
+        self,
+        operation: Operation[Any],
+        owner: str,
+        item: Any = "",
+        selected: frozenset[str] = frozenset(),
+        *,
+        yes: bool,
+    ) -> None:
+        owner_id, called, part = owner, "", operation.part
+        for confirmation in confirming(yes=yes):
+            with confirmation, changing() as work:
+                owner_id = operation.owner.key_of(self._find(work, owner_id))
+                if part and part.find:
+                    with suggesting(work):
+                        item, called = part.find_all(work, item)
+                answer, question = work.perform(operation, owner_id, item, called, selected)
+                if question:
+                    confirmation.require_answer(question, of_scripts=operation.asks_scripts)
+        *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
+        for sentence in first if not wants_json.get() else ():
+            output.print_text(sentence)
+        output.say(last, _as_json(operation, answer, item, owner_id))
+
+    def _create(
+        self,
+        creation: Creation[Any],
+        app: CommandApp,
+        printed: "NewOutput",
+        cancel: Operation[Any] | None,
+    ) -> None:
         fields = creation.fields
         options = options_within(fields, required=True) if fields else {}
+        if cancel is not None:
+            text = f"{cancel.summary} On a terminal it asks first."
+            options |= {"cancels": Annotated[bool, flag("--cancel", text)], "yes": Yes}
         command = " ".join(("issuer", *creation.command(self._example, {}).words))
         examples = (f"{command} {more}".rstrip() for more in creation.examples + printed.examples)
 
@@ -117,7 +138,10 @@ class OperationCommands:
             parameters={"owner": self._typed, **options, **printed.options},
             help=_text(creation.summary, creation.more, *examples),
         )
-        def run(owner: str, **values: Any) -> None:
+        def run(owner: str, cancels: bool = False, yes: bool = False, **values: Any) -> None:
+            if cancel is not None and cancels:
+                self._perform(cancel, owner, yes=yes)
+                return
             of_output = {name: values.pop(name) for name in printed.options}
             members = fields.read(given(**values)) if fields else None
             with changing() as work:
@@ -179,12 +203,24 @@ def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, A
     return {"item": Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]}
 
 
+def _cancelling(
+    creation: Creation[Any], operations: Iterable[Operation[Any] | Creation[Any]]
+) -> Operation[Any] | None:
+    """What its command does with the option `--cancel`."""
+    for each in operations:
+        if isinstance(each, Operation) and (each.on, each.cancels) == (creation.on, creation.verb):
+            return each
+    return None
+
+
 def _as_json(
-    operation: Operation[Any], answer: BaseModel | str | None, ended: object
+    operation: Operation[Any], answer: BaseModel | str | None, item: Key, owner_id: str
 ) -> dict[str, object]:
     if isinstance(answer, BaseModel):
         return answer.model_dump(mode="json")
-    return {operation.past: ended if answer is None else answer}
+    members = operation.part.members_of(item) if operation.part else {}
+    named = item if isinstance(item, str) else [*item]
+    return {operation.past: answer or members or named or owner_id}
 
 
 def _show(creation: Creation[Any], created: BaseModel) -> None:

@@ -54,20 +54,6 @@ def inspect(audience_id: str) -> Command:
     return Command(("audience", "inspect", audience_id), "POST", path)
 
 
-def invite(user_id: str, lifetime: int | None, *, by_email: bool) -> Command:
-    """With a link that works for so many seconds."""
-    body = {"lifetime": lifetime, "by_email": by_email}
-    options = [*(["--lifetime", f"{lifetime}s"] if lifetime else []), *["--by-email"] * by_email]
-    path = ("users", user_id, "invitation")
-    given = {name: value for name, value in body.items() if value}
-    return Command(("user", "invite", user_id, *options), "POST", path, given)
-
-
-def withdraw_invitation(user_id: str) -> Command:
-    path = ("users", user_id, "invitation")
-    return Command(("user", "invite", user_id, "--cancel"), "DELETE", path)
-
-
 def connect(url: str) -> Command:
     """Connect an MCP client to the AgentOS there."""
     return Command(("connect", "claude-code", url))

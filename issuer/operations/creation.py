@@ -9,11 +9,14 @@ from pydantic import BaseModel
 from issuer.fields.fields import Fields
 from issuer.operations.operation import PartOf, Work
 from issuer.resources import Command
+from issuer.resources.resource_type import members_of, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Creation(Generic[Work]):
     """What adds an item to a part: POST `/{plural}/{id}/{part}` and `issuer {owner} {name} {verb}`.
+
+    Members of the answer that are not set are left out.
 
     The options of the command and the form of the console are the members of `fields`.
     """
@@ -44,7 +47,7 @@ class Creation(Generic[Work]):
     @property
     def action(self) -> str:
         """In forms of the console: `create-secret`."""
-        return f"{self.verb}-{self.on.segment}"
+        return f"{self.verb}-{self.on.segment}" if self.on.name else self.verb
 
     def path(self, owner_id: str, created: BaseModel | None = None) -> tuple[str, ...]:
         """Below that of the admin API; of what was created, that of the item."""
@@ -53,7 +56,7 @@ class Creation(Generic[Work]):
 
     def command(self, owner_id: str, given: Mapping[str, object]) -> Command:
         """With the members that were given."""
-        options = (p for n, v in given.items() for p in (f"--{n.replace('_', '-')}", str(v)))
+        options = options_of(members_of(self.fields), given) if self.fields else ()
         words = (*self.on.command(self.verb, owner_id), *options)
         return Command(words, "POST", self.path(owner_id), given if self.fields else None)
 

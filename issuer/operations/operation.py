@@ -113,8 +113,9 @@ class PartOf(Generic[Work, Item]):
     """Items that belong to one resource, as sessions do to a user.
 
     They are listed at `/{owner}/{id}/{plural}` and by `issuer {owner} {name} list`. With an empty
-    `key` there is one at most, which has the path to itself. Those inside a `member` of the owner
-    have no path: the admin API reads and changes them with the owner.
+    `key` there is one at most, which has the path to itself; without a `name`, the commands stand
+    beside those of the owner. Those inside a `member` of the owner have no path: the admin API
+    reads and changes them with the owner.
     """
 
     owner: ResourceType[Any, Any]
@@ -184,7 +185,8 @@ class PartOf(Generic[Work, Item]):
 
     def command(self, verb: str, owner_id: str) -> tuple[str, ...]:
         """The words after `issuer`."""
-        return (self.owner.noun, self.name, verb, owner_id)
+        name = (self.name,) if self.name else ()
+        return (self.owner.noun, *name, verb, owner_id)
 
     def list_command(self, owner_id: str) -> Command:
         return Command(self.command("list", owner_id), "GET", self.path(owner_id))
@@ -245,6 +247,8 @@ class Operation(Generic[Work]):
     """Whether the state of things may be against it (`NotAllowed`)."""
     asks_scripts: bool = False
     """Whether a script, too, has to confirm it by `--yes`."""
+    cancels: str = ""
+    """The verb of what adds the item, whose command does this with the option `--cancel`."""
     by_the_person: bool = False
     """Whether a user does it on the account page as well, for themselves."""
 
@@ -264,10 +268,11 @@ class Operation(Generic[Work]):
     @property
     def is_on_one(self) -> bool:
         """Whether it is done to one resource or item, which can be read."""
-        return self.part is None or (self.part.item is not None and not self.on_all)
+        part = self.part
+        return part is None or not (self.on_all or (part.key and part.item is None))
 
     def target(self, work: Any, owner_id: str, item: str) -> BaseModel | None:
-        """That resource or item; `NotFound`, but None for an item to add."""
+        """That resource or item, or the owner; `NotFound`, but None for an item to add."""
         target: BaseModel
         if self.part is None or self.part.item is None:
             target = work.collection(self.owner).get(owner_id)
@@ -351,7 +356,9 @@ class Operation(Generic[Work]):
         """Without a request for several items: the admin API takes one at a time."""
         options = (each.word for each in self.flags if each.name in flags)
         words: tuple[str, ...] = (self.owner.noun, self.verb, owner_id, *options)
-        if self.part is not None:
+        if self.part is not None and self.cancels:
+            words = (*self.part.command(self.cancels, owner_id), "--cancel")
+        elif self.part is not None:
             command = self.part.command(self.verb, owner_id)
             words = (*command, *options, *self.part.words(item))
         items = (item,) if isinstance(item, str) else item

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 
@@ -17,6 +17,7 @@ from issuer.fields.times import in_seconds, lifetime
 from issuer.languages import N_
 from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
+from issuer.resources.resource_type import Control, Member
 from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
@@ -51,10 +52,24 @@ class InvitationFields(Fields):
     """The members of an invitation that an operator sets."""
 
     # The default as in requests: pydantic would write it in ISO 8601.
-    lifetime: InvitationLifetime = pydantic.Field(
-        DEFAULT, json_schema_extra={"default": in_seconds(DEFAULT)}
-    )
-    by_email: bool = pydantic.Field(
+    lifetime: Annotated[
+        InvitationLifetime,
+        Member(
+            label="How long the link works",
+            help="How long the link works. Default: 72h.",
+            metavar="DURATION",
+        ),
+    ] = pydantic.Field(DEFAULT, json_schema_extra={"default": in_seconds(DEFAULT)})
+    by_email: Annotated[
+        bool,
+        Member(
+            label="Send it",
+            help="Send it to the e-mail address of the user, and show it to nobody: accepting it"
+            " verifies the address. Needs ISSUER_SMTP_URL.",
+            control=Control.SWITCH,
+            option="--by-email",
+        ),
+    ] = pydantic.Field(
         False,
         description="The issuer sends the link to the e-mail address of the user, and shows it to"
         " nobody: accepting it verifies the address. Needs `ISSUER_SMTP_URL`.",
@@ -127,16 +142,18 @@ class Invitations(WithinTransaction):
         self._session.flush()
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
         url = f"{self._issuer}/invitation/{token}"
-        made = NewInvitation(url=url, expires_at=row.expires_at, replaces=replaced)
+        made: dict[str, Any] = {"expires_at": row.expires_at}
+        if replaced is not None:
+            made["replaces"] = replaced
         if to is None:
-            return made
+            return NewInvitation(url=url, **made)
         assert self._outbox is not None
         message = self._texts.invitation(user.id, user.username, to, url, row.expires_at)
         try:
             self._outbox.add(message)
         except NotSent as error:
             raise NotAllowed(str(error)) from None
-        return made.model_copy(update={"url": None, "sent_to": to})
+        return NewInvitation(sent_to=to, **made)
 
     def _address(self, user: UserRow) -> str:
         """An address of now, in the same transaction, is that of whoever gives the rights."""

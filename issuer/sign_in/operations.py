@@ -9,6 +9,7 @@ from issuer.operations import About, Creation, Operation, OperationQuestion, Par
 from issuer.resources import one_of
 from issuer.sign_in.factors import Factor, Factors
 from issuer.sign_in.identities import Identities, Identity, IdentityFields
+from issuer.sign_in.invitations import InvitationFields, Invitations, NewInvitation
 from issuer.sign_in.session_revoker import Consent, Consents, Sessions
 from issuer.sign_in.sessions_store import ListedSession
 from issuer.users import USER
@@ -16,6 +17,7 @@ from issuer.users.operations import SIGNS_OUT
 
 
 class SignInWork(Protocol):
+    invitations: Invitations
     authority: Authority
     factors: Factors
     identities: Identities
@@ -103,6 +105,14 @@ def _withdrawing(_: SignInWork, about: About) -> OperationQuestion:
     )
 
 
+def _uninviting(_: SignInWork, about: About) -> OperationQuestion:
+    return OperationQuestion(
+        f"Withdraw the invitation of {about.name}?",
+        "The link stops working. You can invite again, with another link.",
+        "Withdraw invitation",
+    )
+
+
 FACTORS = PartOf[SignInWork, Factor](
     owner=USER,
     name="factor",
@@ -168,6 +178,29 @@ LINK_IDENTITY = Creation[SignInWork](
     done="{name} can sign in with this account.",
     is_refusable=True,
 )
+INVITATION = PartOf[SignInWork, NewInvitation](
+    owner=USER,
+    name="",
+    plural="invitation",
+    about="A link with which a user sets a password or a passkey.",
+    key="",
+)
+INVITE = Creation[SignInWork](
+    name="create_invitation",
+    on=INVITATION,
+    verb="invite",
+    summary="Create a link with which a user sets a password or a passkey, once.",
+    more="It is for that person alone: whoever accepts it first can sign in as the user. It"
+    " replaces an earlier link, and works for 72 hours by default. Second factors that the user has"
+    " stay. A link that the issuer sends by email is shown to nobody.",
+    examples=("", "--lifetime 24h", "--by-email", "--cancel"),
+    fields=InvitationFields,
+    created=NewInvitation,
+    once="url",
+    run=lambda work, user_id, fields: work.invitations.create(user_id, fields),
+    done="{name} is invited.",
+    is_refusable=True,
+)
 OPERATIONS: tuple[Operation[SignInWork] | Creation[SignInWork], ...] = (
     Operation(
         name="delete_factor",
@@ -206,6 +239,18 @@ OPERATIONS: tuple[Operation[SignInWork] | Creation[SignInWork], ...] = (
         question=_unlinking,
         run=lambda work, user_id, identity_id: work.identities.unlink(user_id, identity_id),
         done="The account is unlinked from {name}.",
+    ),
+    INVITE,
+    Operation(
+        name="delete_invitation",
+        on=INVITATION,
+        verb="withdraw",
+        past="cancelled",
+        summary="Cancel the current link of a user.",
+        question=_uninviting,
+        run=lambda work, user_id, _: work.invitations.delete(user_id),
+        done="The link of {name} does not work any more.",
+        cancels="invite",
     ),
     Operation(
         name="end_session",

@@ -43,7 +43,7 @@ ENDING = [
         "user consent withdraw alice app",
         "Withdraw what alice allowed app? At every audience. The tokens that app has for alice",
     ),
-    ("user invite alice --cancel", "This would cancel the link with which alice sets a password"),
+    ("user invite alice --cancel", "Withdraw the invitation of alice? The link stops working."),
     (
         "client trust remove pod --issuer google --subject s-2",
         "Remove the trust in s-2 of google? Its tokens no longer authenticate pod",

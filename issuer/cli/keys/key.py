@@ -14,6 +14,7 @@ from issuer.cli.opening import administering, managing, operator, read_settings,
 from issuer.keys.described import DescribedKey
 from issuer.keys.private_key import public_pem
 from issuer.keys.sealing import new_master_key
+from issuer.operations import OperationQuestion
 from issuer.verifiers.known_verifiers import REMEDY, DescribedVerifier
 from issuer.vocabulary import SigningAlgorithm
 
@@ -80,9 +81,9 @@ def revoke_key(kid: str = argument("KID", "The id of the key."), yes: Yes = Fals
         for confirmation in confirming(yes=yes):
             with confirmation, administration.changing_keys(operator()) as work:
                 key = work.revoke_key(kid)
-                confirmation.require_on_terminal(
-                    f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
-                )
+                loss = f"destroy the {key.alg} key {kid}, and refuse every token that it signed"
+                question = OperationQuestion(f"This would {loss}.", "", "")
+                confirmation.require_answer(question, of_scripts=False)
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
         f" {key.refused_within} s. {key.left_valid}".rstrip(),

@@ -13,8 +13,6 @@ from issuer.errors import Forbidden, NotFound
 from issuer.inspection.components import Components
 from issuer.roles import Assignment, HeldRole
 from issuer.roles.operations import command_of
-from issuer.sign_in import InvitationFields
-from issuer.sign_in.invitations import NewInvitation
 from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
@@ -40,17 +38,6 @@ class ServerAssignments(_PartOfWork):
         request = command_of(owner, "assign", principal_id, assignment, reason)
         body = {**(request.body or {}), **self._work.kept} or None
         self._work.change(request.method, *request.path, body=body, **request.query)
-
-
-class ServerInvitations(_PartOfWork):
-    """Links with which users set passwords."""
-
-    def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
-        body = fields.model_dump(exclude_unset=True)
-        return parsed(NewInvitation, self._work.create("users", user_id, "invitation", body=body))
-
-    def delete(self, user_id: str) -> None:
-        self._work.change("DELETE", "users", user_id, "invitation")
 
 
 class ServerTokenRevocations(_PartOfWork):

@@ -15,7 +15,6 @@ from issuer.cli.remote.parts import (
     ServerAssignments,
     ServerAuditLog,
     ServerInspections,
-    ServerInvitations,
     ServerTokenRevocations,
     ServerVerifiers,
 )
@@ -53,7 +52,6 @@ class ServerWork(ServerTransaction):
         self.assignments = ServerAssignments(self)
         self.audit_log = ServerAuditLog(self)
         self.inspections = ServerInspections(self)
-        self.invitations = ServerInvitations(self)
         self.token_revocations = ServerTokenRevocations(self)
         self.verifiers = ServerVerifiers(self)
 

@@ -9,16 +9,17 @@ import typer
 from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import argument, flag, given, new_app, option
-from issuer.cli.confirming import Yes, ask, confirming
+from issuer.cli.command import argument, flag, new_app, option
+from issuer.cli.confirming import ask
 from issuer.cli.members import option_of, options_of
-from issuer.cli.opening import changing, find_user, managing, operator, reading
-from issuer.cli.operations import OperationCommands
+from issuer.cli.opening import find_user, managing, operator, reading
+from issuer.cli.operations import NewOutput, OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_users
 from issuer.cli.users.importing import import_users
 from issuer.cli.users.sign_in import add_sign_in
 from issuer.roles import HeldRole
-from issuer.sign_in import InvitationFields
+from issuer.sign_in import NewInvitation
+from issuer.sign_in import operations as sign_in
 from issuer.users import USER, User
 from issuer.users.operations import OPERATIONS, STATE, USER_ROLES
 
@@ -116,58 +117,15 @@ def set_password(
         output.say(f"The password of {user} is set.", {"id": result.id})
 
 
-@app.command("invite")
-def invite(
-    user: UserName,
-    lifetime: str | None = option("DURATION", "How long the link works. Default: 72h."),
-    by_email: bool = flag(
-        "--by-email",
-        "Send it to the e-mail address of the user, and show it to nobody: accepting it"
-        " verifies the address. Needs ISSUER_SMTP_URL.",
-    ),
-    cancel: bool = flag("--cancel", "Cancel the current link instead. On a terminal it asks."),
-    yes: Yes = False,
-) -> None:
-    """Print or send a link with which a user sets a password or a passkey, once.
-
-    It is for that person alone: whoever accepts it first can sign in as the user. It replaces an
-    earlier link. Second factors that the user has stay. A link that the issuer sends is not
-    printed.
-
-    Examples:
-
-      issuer user invite alice
-      issuer user invite alice --lifetime 24h
-      issuer user invite alice --by-email
-      issuer user invite alice --cancel
-    """
-    if cancel:
-        user_id = _cancel_link(user, yes=yes)
-        output.say(f"The link of {user} is useless now.", {"cancelled": user_id})
-        return
-    fields = InvitationFields.read(given(lifetime=lifetime, by_email=by_email))
-    with changing() as work:
-        user_id = find_user(work, user).id
-        made = work.invitations.create(user_id, fields)
+def _print_link(user_id: str, made: NewInvitation) -> bool:
     if made.replaces is not None:
         typer.echo("Warning: The earlier link no longer works.", err=True)
     said = made.url or f"The invitation was sent to {made.sent_to}."
-    output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_none=True)})
+    output.say(said, {"id": user_id, **made.model_dump(mode="json", exclude_unset=True)})
+    return True
 
 
-def _cancel_link(user: str, *, yes: bool) -> str:
-    """The id of the user."""
-    user_id = user
-    for confirmation in confirming(yes=yes):
-        with confirmation, changing() as work:
-            found = find_user(work, user_id)
-            user_id = found.id
-            work.invitations.delete(user_id)
-            loss = f"cancel the link with which {found.username} sets a password"
-            confirmation.require_on_terminal(loss)
-    return user_id
-
-
+operations.part(sign_in.INVITATION, sign_in.OPERATIONS, output_of=NewOutput(prints=_print_link))
 operations.on_resource(OPERATIONS)
 app.command("import")(import_users)
 

@@ -117,8 +117,8 @@ def _creation(creation: Creation[Any], show: Show | None) -> Action:
     def act(screen: ResourceScreen) -> Response:
         key, fields = screen.key, creation.fields
         typed = typed_members(fields, members_of(fields), screen.form) if fields else {}
-        given = {name: value for name, value in typed.items() if value}
-        members = fields.read(given) if fields else None
+        members = fields.read({n: value for n, value in typed.items() if value}) if fields else None
+        given = members.model_dump(mode="json", exclude_unset=True) if members else {}
         with screen.operator.work_once(screen.TYPE.write) as work:
             created: BaseModel = creation.run(work, key, members)
         done = creation.done.format(name=screen.name)

@@ -9,8 +9,6 @@ from issuer.composition import UnitOfWork
 from issuer.explain.commands import preview
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
-from issuer.operations import commands
-from issuer.sign_in import InvitationFields
 from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
@@ -21,8 +19,8 @@ from issuer.web.console.screens.answers import ForAccountPage
 from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
-from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
-from issuer.web.console.users.users import FORM, invitation_command, invitation_link, user_states
+from issuer.web.console.screens.resource import Deletion, changes_of
+from issuer.web.console.users.users import FORM, show_invitation, user_states
 
 # Those that give nobody access.
 _WITHOUT_ACCESS = (
@@ -34,28 +32,6 @@ _SHOWN = 50  # groups, sessions, consents, and delegations
 _NOT_OF_ONESELF = {"invite", "remove-factor", "reset-factors", "add-identity", "remove-identity"}
 
 
-def _invite(screen: ResourceScreen) -> Response:
-    """`InvalidField` for `lifetime`."""
-    lifetime = screen.form.get("lifetime", "").strip()
-    given: dict[str, object] = {"lifetime": lifetime} if lifetime else {}
-    fields = InvitationFields.read({**given, "by_email": "by_email" in screen.form})
-    with screen.operator.work_once(USER.write) as work:
-        invitation = work.invitations.create(screen.key, fields)
-    command = invitation_command(screen.resource, fields)
-    done = f"{screen.name} is invited."
-    return invitation_link(screen, screen.resource, invitation, done, (command,))
-
-
-def _withdraw_invitation(screen: ResourceScreen) -> Response:
-    command = commands.withdraw_invitation(screen.key)
-    if screen.is_confirmed:
-        done = f"The link of {screen.name} does not work any more."
-        return screen.done(lambda work: work.invitations.delete(screen.key), done, command)
-    question = f"Withdraw the invitation of {screen.name}?"
-    why = "The link stops working. You can invite again, with another link."
-    return screen.confirm((question, why, "Withdraw invitation"), command)
-
-
 class OneUserScreen(PrincipalScreen):
     """`?at=` names the audience of the rights and of a token, `&through=` the client that gets it;
     `?edit=yes` is the form.
@@ -65,9 +41,9 @@ class OneUserScreen(PrincipalScreen):
     ACTIONS = {
         **changes_of(USER),
         **ASSIGNING,
-        "invite": _invite,
-        "withdraw-invitation": _withdraw_invitation,
-        **actions_of((*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS)),
+        **actions_of(
+            (*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS), show_invitation
+        ),
     }
     PARAMETERS = ("at", "through", "edit")
     SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)

@@ -10,16 +10,16 @@ from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.ids import fold_id
-from issuer.fields.times import in_seconds
-from issuer.operations.commands import invite
 from issuer.resources import Command
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.factors_store import SignInMethods
+from issuer.sign_in.operations import INVITE
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
+from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.words import page_of
@@ -118,8 +118,8 @@ class UsersScreen(CollectionScreen):
         commands = self.commands_for(created, assignments)
         if invitation is None:
             return self.finished(done, commands[0], page_of(USER, created.id))
-        sent = InvitationFields(by_email=True) if invitation.sent_to else None
-        commands += (invitation_command(created, sent),)
+        given = {"by_email": True} if invitation.sent_to else {}
+        commands += (INVITE.command(created.id, given),)
         return invitation_link(self, created, invitation, done, commands)
 
     def _create(
@@ -133,6 +133,12 @@ class UsersScreen(CollectionScreen):
             is_sent = self.parts.settings.smtp_url is not None and created.email is not None
             fields_of_link = InvitationFields(by_email=is_sent)
             return created, work.invitations.create(created.id, fields_of_link)
+
+
+def show_invitation(
+    screen: ResourceScreen, new: NewInvitation, done: str, command: Command, _: Sequence[str]
+) -> Response:
+    return invitation_link(screen, screen.resource, new, done, (command,))
 
 
 def invitation_link(
@@ -150,10 +156,3 @@ def invitation_link(
         invitation=new,
         is_scripted=not new.sent_to,
     )
-
-
-def invitation_command(user: User, fields: InvitationFields | None) -> Command:
-    """The command and the request that make such a link; by default for three days."""
-    if fields is None:
-        return invite(user.id, None, by_email=False)
-    return invite(user.id, in_seconds(fields.lifetime), by_email=fields.by_email)
