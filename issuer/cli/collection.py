@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 import typer
 from typer.models import OptionInfo
@@ -18,6 +18,9 @@ from issuer.database.store import ListQuery, every
 from issuer.errors import InUse, NotAllowed, NotFound
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import ItemText
+
+# Members by name, and some of them in words.
+Parts: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,21 @@ class CollectionCommands:
                 )
             output.show_all(items, columns)
 
-    def show(self, example: str, more: str = "") -> None:
-        """`more` follows the summary in the help."""
-        text = f"Show one {self.resource_type.kind}.{more}"
+    def show(
+        self,
+        example: str,
+        more: str = ".",
+        parts: Callable[[UnitOfWork, str], Parts] = lambda *_: ({}, {}),
+    ) -> None:
+        """`more` follows the summary in the help. `parts` are shown with the resource of an id."""
+        text = f"Show one {self.resource_type.kind}{more}"
 
         @self._command("show", text, (example,), {"resource": self.argument})
         def run(resource: str) -> None:
             with reading() as work:
                 found = self._found(work, resource)
-            output.show(found)
+                more, in_words = parts(work, self.resource_type.key_of(found))
+            output.show({**found.model_dump(mode="json"), **more}, in_words)
 
     def create(
         self,

@@ -33,7 +33,7 @@ def print_text(sentence: str) -> None:
 
 def print_json(members: Mapping[str, object]) -> None:
     """Indented JSON."""
-    print(json.dumps(members, indent=2))
+    print(json.dumps(members, indent=2, default=_members))
 
 
 def print_line(members: Mapping[str, object]) -> None:

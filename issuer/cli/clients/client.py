@@ -126,7 +126,7 @@ commands.list(
     "List the clients in order of id. Secrets are never shown.",
     "--limit 20 --json",
 )
-commands.show("ci-bot", " For its roles, see client role list; secrets are never shown.")
+commands.show("ci-bot", ". For its roles, see client role list; secrets are never shown.")
 commands.create(
     {"client_id": key_argument(CLIENT)}
     | options_of(CLIENT, ["name", "audiences"])

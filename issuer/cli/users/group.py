@@ -2,18 +2,17 @@
 
 from typing import Annotated
 
-from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
-from issuer.cli.collection import CollectionCommands
+from issuer.cli.collection import CollectionCommands, Parts
 from issuer.cli.command import argument, new_app, option
 from issuer.cli.members import option_of, options_of
-from issuer.cli.opening import find_group, reading
+from issuer.cli.opening import find_group
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import GroupName, known_groups, known_users
+from issuer.composition import UnitOfWork
 from issuer.fields.usernames import fold_username
-from issuer.groups import GROUP, Group, GroupMember
+from issuer.groups import GROUP
 from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS
-from issuer.roles import HeldRole
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
 app.add_typer(assignment_commands(GROUP_ROLES, "platform", find_group, known_groups), name="role")
@@ -25,36 +24,18 @@ _NEW_NAME = Annotated[str | None, option("TEXT", "New name.")]
 _OPTIONS = options_of(GROUP, ["description", "external_id"])
 
 
-class _GroupState(Group):
-    """A group with its members, in order of name, and its roles."""
-
-    members: list[GroupMember]
-    roles: list[HeldRole]
+def _parts(work: UnitOfWork, group_id: str) -> Parts:
+    """Members in order of name, and roles."""
+    members = work.items(MEMBERS, group_id, None)
+    members.sort(key=lambda member: fold_username(member.username))
+    names = [member.username for member in members]
+    more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    roles = work.assignments.roles_of(group_id)
+    return {"members": members, "roles": roles}, {"members": names[:_NAMED] + more}
 
 
 commands.list(["name", "id", "description"], "List the groups in order of name.")
-
-
-@app.command("show")
-def show_group(group: GroupName) -> None:
-    """Show one group, with its members and roles.
-
-    Examples:
-
-      issuer group show platform
-    """
-    with reading() as work:
-        result = find_group(work, group)
-        members = work.items(MEMBERS, result.id, None)
-        roles = work.assignments.roles_of(result.id)
-    members.sort(key=lambda member: fold_username(member.username))
-    shown = _GroupState(**dict(result), members=members, roles=roles)
-    names = [member.username for member in members]
-    more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    in_words = {"members": names[:_NAMED] + more, "roles": [str(each) for each in roles]}
-    output.show(shown, in_words)
-
-
+commands.show("platform", ", with its members and roles.", _parts)
 commands.create(
     {"name": _NAME, "id": option_of(GROUP, "id"), **_OPTIONS},
     "Create a group without members and roles.",

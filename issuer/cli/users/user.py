@@ -1,33 +1,35 @@
 """`issuer user`."""
 
 import secrets
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from issuer.cli import output
 from issuer.cli.assignments import assignment_commands
-from issuer.cli.collection import CollectionCommands
+from issuer.cli.collection import CollectionCommands, Parts
 from issuer.cli.command import argument, flag, new_app, option
 from issuer.cli.confirming import ask
 from issuer.cli.members import option_of, options_of
-from issuer.cli.opening import find_user, managing, operator, reading
+from issuer.cli.opening import find_user, managing, operator
 from issuer.cli.operations import NewOutput, OperationCommands
-from issuer.cli.options import PasswordStdin, UserName, known_users
+from issuer.cli.options import PasswordStdin, UserName, known_clients, known_users
 from issuer.cli.users.importing import import_users
-from issuer.cli.users.sign_in import add_sign_in
-from issuer.roles import HeldRole
+from issuer.composition import UnitOfWork
 from issuer.sign_in import NewInvitation
 from issuer.sign_in import operations as sign_in
-from issuer.users import USER, User
+from issuer.token_exchange import operations as delegations
+from issuer.users import USER
 from issuer.users.operations import OPERATIONS, STATE, USER_ROLES
 
 _GENERATED_BYTES = 18  # 24 characters
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
 app.add_typer(assignment_commands(USER_ROLES, "alice", find_user, known_users), name="role")
 operations = OperationCommands(app, UserName, find_user, "alice")
-add_sign_in(operations)
+for part in (sign_in.FACTORS, sign_in.IDENTITIES, sign_in.SESSIONS):
+    operations.part(part, sign_in.OPERATIONS)
+operations.part(sign_in.CONSENTS, sign_in.OPERATIONS, known_clients)
+operations.part(delegations.DELEGATIONS, delegations.OPERATIONS, known_clients)
 commands = CollectionCommands(app, USER, UserName, find_user)
 
 _USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
@@ -35,13 +37,9 @@ _NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with."
 _OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
 
 
-class _ShownUser(User):
-    """A user with groups, roles, failed sign-in attempts and lock."""
-
-    groups: list[str]
-    roles: list[HeldRole]
-    failed_attempts: int
-    locked_until: datetime | None
+def _parts(work: UnitOfWork, user_id: str) -> Parts:
+    roles = work.assignments.roles_of(user_id)
+    return {"roles": roles, **work.item(STATE, user_id).model_dump(mode="json")}, {}
 
 
 commands.list(
@@ -49,24 +47,7 @@ commands.list(
     "List the users in order of name.",
     "--limit 20 --json",
 )
-
-
-@app.command("show")
-def show_user(user: UserName) -> None:
-    """Show one user, with groups and roles, failed sign-in attempts and locks.
-
-    Examples:
-
-      issuer user show alice
-    """
-    with reading() as work:
-        result = find_user(work, user)
-        roles = work.assignments.roles_of(result.id)
-        state = work.item(STATE, result.id)
-    shown = _ShownUser(**dict(result), **dict(state), roles=roles)
-    output.show(shown, {"roles": [str(each) for each in roles]})
-
-
+commands.show("alice", ", with groups and roles, failed sign-in attempts and locks.", _parts)
 commands.create(
     {"username": _USERNAME, "id": option_of(USER, "id"), **_OPTIONS},
     "Create a user. The user cannot sign in before a password is set.",
