@@ -43,6 +43,12 @@ class Rotation:
         return (self.new.id, *(secret.id for secret in self.old))
 
 
+def parts_of(secrets: Iterable[ClientSecret]) -> dict[str, str]:
+    """What the secrets of the rotation in progress are in it, `new` or `old`, by id."""
+    rotation = Rotation.of(secrets)
+    return dict.fromkeys(rotation.ids, "old") | {rotation.new.id: "new"} if rotation else {}
+
+
 def how_last_used(secret: ClientSecret) -> str:
     """The last stored use, as the end of a sentence. Stored uses lag by some seconds."""
     if secret.last_used_at is None:

@@ -14,7 +14,7 @@ from issuer.cli.options import ClientId
 from issuer.cli.remote.target import issuer_url
 from issuer.clients.client import NewSecret
 from issuer.clients.operations import SECRETS
-from issuer.clients.rotation import Rotation
+from issuer.clients.rotation import parts_of
 
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63
@@ -75,14 +75,11 @@ def show_rotation(client: ClientId) -> None:
     """
     with reading() as work:
         secrets = work.items(SECRETS, client, None)
-    rotation = Rotation.of(secrets)
-    parts = (
-        {} if rotation is None else dict.fromkeys(rotation.ids, "old") | {rotation.new.id: "new"}
-    )
+    parts = parts_of(secrets)
     items = [{**each.model_dump(mode="json"), "part": parts.get(each.id)} for each in secrets]
     if wants_json.get():
-        output.print_json({"under_way": rotation is not None, "items": items})
+        output.print_json({"under_way": bool(parts), "items": items})
         return
     columns = ["id", "label", "part", "created_at", "last_used_at", "last_used_address"]
     output.show_all(items, columns)
-    print("A rotation is under way." if rotation else "No rotation is under way.")
+    print("A rotation is under way." if parts else "No rotation is under way.")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretState
-from issuer.clients.rotation import Rotation
+from issuer.clients.rotation import parts_of
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.resources import Command
@@ -72,11 +72,9 @@ def secrets_in_list(
 ) -> Iterator[tuple[ClientSecret, str, bool]]:
     """Each with what it is in a rotation, `new` or `old`, else empty; and whether it is expired."""
     secrets = work.clients.secrets(client_id)
-    rotation = Rotation.of(secrets)
-    old = rotation.ids[1:] if rotation else ()
+    parts = parts_of(secrets)
     for each in secrets:
-        part = "old" if each.id in old else "new" if rotation and each is rotation.new else ""
-        yield each, part, each.state_at(now) is SecretState.EXPIRED
+        yield each, parts.get(each.id, ""), each.state_at(now) is SecretState.EXPIRED
 
 
 def rotation_evidence(work: UnitOfWork, client_id: str) -> dict[str, Any] | None:
