@@ -354,7 +354,7 @@ class Operation(Generic[Work]):
         patch: Mapping[str, Any] | None = None,
     ) -> Command:
         """Without a request for several items: the admin API takes one at a time."""
-        options = (each.word for each in self.flags if each.name in flags)
+        options = [each.word for each in self.flags if each.name in flags]
         words: tuple[str, ...] = (self.owner.noun, self.verb, owner_id, *options)
         if self.part is not None and self.cancels:
             words = (*self.part.command(self.cancels, owner_id), "--cancel")
