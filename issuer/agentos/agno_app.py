@@ -24,8 +24,8 @@ def arguments(
     Every agno supports `verification`; of `pins`, those this agno supports are used. Each of
     `more` goes to that object or to `AgentOS`; `InvalidConfiguration` if this agno has no such one.
     """
-    from agno import os as agno_os  # noqa: PLC0415
-    from agno.os.config import AuthorizationConfig  # noqa: PLC0415
+    from agno import os as agno_os  # noqa: PLC0415 - an extra
+    from agno.os.config import AuthorizationConfig  # noqa: PLC0415 - an extra
 
     is_one_object = hasattr(agno_os, "Authorization")
     authorization: Any = agno_os.Authorization if is_one_object else AuthorizationConfig
@@ -144,7 +144,7 @@ def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:
     or with the middleware on an outer app, sockets need no token until the first HTTP request,
     or ever.
     """
-    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
+    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - an extra
 
     names = ("verification_keys", "scopes_claim", "user_id_claim", "session_id_claim")
     for place in places_within(app):
@@ -165,7 +165,7 @@ def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:
 
 def _guards_on(app: Any, path: str) -> Iterator[Guard]:
     """agno's middleware and its subclasses, unless configured with a security key only."""
-    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
+    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415 - an extra
 
     for entry in getattr(app, "user_middleware", ()):
         if isinstance(entry.cls, type) and issubclass(entry.cls, JWTMiddleware):

@@ -23,7 +23,7 @@ Function = Callable[..., Any]
 
 def observe() -> None:
     """Count the decisions of agno from now on; once. `InvalidConfiguration` if it has others."""
-    from agno.os import auth, scopes  # noqa: PLC0415 - agno only when asked for
+    from agno.os import auth, scopes  # noqa: PLC0415 - an extra
 
     if agno_hook.is_replaced(scopes.has_required_scopes):
         return
@@ -111,7 +111,7 @@ _about: ContextVar[tuple[Any, Any]] = ContextVar("agentos_issuer_about", default
 
 def name_exact_scopes() -> None:
     """From now on, in every interface. Changes texts only, and nothing if agno has others."""
-    from agno.os import auth, scopes  # noqa: PLC0415 - agno only when asked for
+    from agno.os import auth, scopes  # noqa: PLC0415 - an extra
 
     stock_context = getattr(scopes, "get_resource_context_from_path", None)
     stock_detail = getattr(auth, "build_insufficient_permissions_detail", None)

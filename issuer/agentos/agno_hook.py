@@ -47,7 +47,7 @@ def register(name: str, verifier: Any) -> str:
 
 def install() -> None:
     """Hook agno's method, once. `InvalidConfiguration` if this agno lacks it."""
-    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - agno only when asked for
+    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - an extra
 
     with _installing:
         stock = getattr(JWTValidator, _METHOD, None)
@@ -70,7 +70,7 @@ def install() -> None:
 
 def require_effect(jwks_file: str) -> None:
     """`InvalidConfiguration` unless a validator with that `jwks_file` is bound to its Verifier."""
-    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
+    from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - an extra
 
     try:
         probe = JWTValidator(jwks_file=jwks_file)

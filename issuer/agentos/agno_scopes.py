@@ -89,7 +89,7 @@ def require_scopes_decide(app: Any) -> None:
 
 def _missing_scopes(state: Mapping[str, Any], path: str) -> Sequence[str]:
     """The scopes that agno required of a refused request; none if its token has them."""
-    from agno.os.scopes import get_resource_context_from_path, has_required_scopes  # noqa: PLC0415
+    from agno.os.scopes import get_resource_context_from_path, has_required_scopes  # noqa: PLC0415 - an extra
 
     required, held = state.get("required_scopes"), state.get("scopes")
     if not isinstance(required, list) or not isinstance(held, list):
@@ -104,7 +104,7 @@ def _missing_scopes(state: Mapping[str, Any], path: str) -> Sequence[str]:
 
 
 def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) -> bool:
-    from agno.os.scopes import get_required_scopes_for_route  # noqa: PLC0415
+    from agno.os.scopes import get_required_scopes_for_route  # noqa: PLC0415 - an extra
 
     # agno 2 looks up the whole path, even if the guarded app is mounted in another.
     starts_at_guard = not version("agno").startswith("2.")
@@ -113,8 +113,8 @@ def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) ->
 
 
 def _scopes_of(guard: Guard) -> dict[str, list[str]]:
-    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
-    from agno.os.scopes import get_default_scope_mappings  # noqa: PLC0415
+    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415 - an extra
+    from agno.os.scopes import get_default_scope_mappings  # noqa: PLC0415 - an extra
 
     mappings: Mapping[str, list[str]] | None = guard.settings.get("scope_mappings")
     if not guard.settings.get("authorization", mappings is not None):

@@ -11,6 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+import pyrage
+from pyrage import x25519
+
 from issuer.errors import IssuerError
 from issuer.files import read_trusted
 
@@ -34,8 +37,6 @@ class Encryption:
     @classmethod
     def to(cls, recipients: Sequence[str]) -> Self:
         """To public keys, each `age1…`, and to one of its own, to read again what it wrote."""
-        from pyrage import x25519  # noqa: PLC0415 - needed here alone
-
         own = x25519.Identity.generate()
         return cls([*map(_recipient, recipients), own.to_public()], [own])
 
@@ -50,11 +51,9 @@ class Encryption:
         keys = [line for line in lines if line and not line.startswith("#")]
         if not keys:
             raise IssuerError(f"There is no key in {file}.")
-        from pyrage import IdentityError, x25519  # noqa: PLC0415 - needed here alone
-
         try:
             return cls(identities=[x25519.Identity.from_str(key) for key in keys])
-        except IdentityError:
+        except pyrage.IdentityError:
             raise IssuerError(
                 f"{file} must hold secret keys of age, each on a line that begins with {_SECRET}."
             ) from None
@@ -68,8 +67,6 @@ class Encryption:
         if not self.recipients:
             file.writelines(pieces)
             return
-        import pyrage  # noqa: PLC0415 - needed here alone
-
         source, sink = _Source(pieces), _Sink(file)
         try:
             pyrage.encrypt_io(source, sink, self.recipients)
@@ -183,8 +180,6 @@ class _Decrypting(io.RawIOBase):
         super().close()
 
     def _decrypt(self, writing: int) -> None:
-        import pyrage  # noqa: PLC0415 - needed here alone
-
         try:
             with os.fdopen(writing, "wb") as pipe:
                 pyrage.decrypt_io(self._file, pipe, self._identities)
@@ -193,11 +188,9 @@ class _Decrypting(io.RawIOBase):
 
 
 def _recipient(text: str) -> Any:
-    from pyrage import RecipientError, x25519  # noqa: PLC0415 - needed here alone
-
     try:
         return x25519.Recipient.from_str(text)
-    except RecipientError:
+    except pyrage.RecipientError:
         # Does not repeat the text: it could be a secret key.
         hint = ", not a secret key" if text.upper().startswith(_SECRET) else ""
         raise IssuerError(

@@ -45,7 +45,7 @@ def inspect_audience(
         opening = partial(administration.changing, operator())
         report = administration.inspector.inspect(opening, audience, url)
     if sarif:
-        from issuer.inspection.sarif import as_sarif  # noqa: PLC0415
+        from issuer.inspection.sarif import as_sarif  # noqa: PLC0415 - 9.0 MB
 
         output.print_json(as_sarif(report))
     elif wants_json.get():

@@ -63,7 +63,7 @@ def managing(*, with_keys: bool = False) -> Iterator[Administration]:
         with administering(with_keys=with_keys) as administration:
             yield administration
         return
-    from issuer.cli.remote.administration import ServerAdministration  # noqa: PLC0415 - with httpx
+    from issuer.cli.remote.administration import ServerAdministration  # noqa: PLC0415 - 10 MB
 
     logs.configure("debug" if os.environ.get("ISSUER_LOG_LEVEL") == "debug" else "error")
     with closing(ServerAdministration(server)) as at_server:
@@ -194,7 +194,7 @@ def client_and_user(
 
 def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:
     """One line on standard error per finding, for the newest AgentOS: few run an older one."""
-    from issuer.catalogue import NEWEST, lint  # noqa: PLC0415 - most commands need no catalogue
+    from issuer.catalogue import NEWEST, lint  # noqa: PLC0415 - for administrators
 
     for finding in lint(scopes, [NEWEST]):
         message = f"{holder}: {finding.message}" if holder else finding.message

@@ -26,8 +26,7 @@ def _completing(names: "Callable[[UnitOfWork, str], list[str]]") -> Complete:
     """The names that begin with what was typed; none, without output, if reading fails."""
 
     def complete(incomplete: str) -> list[str]:
-        # Imported here: commands that ask a server have these options, and no database.
-        from issuer.cli.opening import reading  # noqa: PLC0415
+        from issuer.cli.opening import reading  # noqa: PLC0415 - 45 MB
 
         results: list[str] = []
 

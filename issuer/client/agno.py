@@ -73,7 +73,7 @@ def remote_agent(
     On behalf of users, what agno reads once for all of them, such as the agent's name, is read
     with the client's own token.
     """
-    from issuer.client.agno_remote import AuthorizedRemoteAgent  # noqa: PLC0415 - needs agno[os]
+    from issuer.client.agno_remote import AuthorizedRemoteAgent  # noqa: PLC0415 - an extra
 
     return AuthorizedRemoteAgent(
         token_client,

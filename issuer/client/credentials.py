@@ -68,7 +68,7 @@ class PrivateKey:
 
     def assertion(self, client_id: str, issuer: str) -> str:
         """A new assertion, for a minute and one request; `OSError` if its file cannot be read."""
-        import jwt  # noqa: PLC0415 - clients with a secret do without
+        import jwt  # noqa: PLC0415 - an extra
 
         key, kid, algorithm = self._signing_key()
         now = int(self._wall_clock())
@@ -79,11 +79,11 @@ class PrivateKey:
     def _signing_key(self) -> tuple[Any, str | None, str]:
         text = self._key if isinstance(self._key, str) else read_text(Path(self._key))
         if not text.lstrip().startswith("{"):
-            from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+            from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - an extra
 
             key = serialization.load_pem_private_key(text.encode(), password=None)
             return key, self._kid, self._algorithm or _usual_algorithm(key)
-        from jwt import PyJWK  # noqa: PLC0415
+        from jwt import PyJWK  # noqa: PLC0415 - an extra
 
         document = json.loads(text)
         if "d" not in document:

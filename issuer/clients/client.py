@@ -79,8 +79,7 @@ _REDIRECT_URIS = Member(
 
 def _jwks(document: dict[str, Any]) -> dict[str, Any]:
     """The set with nothing but the members that count; each key with its `kid` and `alg`."""
-    # Imported here: few deployments have clients with keys.
-    from issuer.federation.public_keys import ALGORITHMS, accept_jwks  # noqa: PLC0415
+    from issuer.federation.public_keys import ALGORITHMS, accept_jwks  # noqa: PLC0415 - 7.6 MB
 
     keys = document.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:

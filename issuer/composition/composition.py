@@ -140,7 +140,7 @@ class Composition(Parts):
         )
 
     def _ending(self) -> "EndingStatus":
-        from issuer.status.report import ending_status  # noqa: PLC0415 - only the status needs it
+        from issuer.status.report import ending_status  # noqa: PLC0415 - for administrators
 
         with self.administration.reading() as work:
             return ending_status(work.assignments, work.clients, self.clock())

@@ -27,8 +27,8 @@ class MailParts:
         if settings.smtp_url is None:
             return
         # Imported here: most issuers send nothing.
-        from issuer.mail import mailer, smtp  # noqa: PLC0415
-        from issuer.sign_in import new_places  # noqa: PLC0415
+        from issuer.mail import mailer, smtp  # noqa: PLC0415 - for administrators
+        from issuer.sign_in import new_places  # noqa: PLC0415 - for administrators
 
         self.server = smtp.SmtpServer(settings, clock, foundation.random)
         self.mailer = mailer.Mailer(

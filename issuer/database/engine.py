@@ -214,7 +214,7 @@ def _postgresql_engine(url: URL, **options: Any) -> Engine:
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> object:
-    from issuer.database.watched_connection import WatchedConnection  # noqa: PLC0415 - psycopg
+    from issuer.database.watched_connection import WatchedConnection  # noqa: PLC0415 - 5.6 MB
 
     return WatchedConnection.connect(*arguments, **parameters)
 

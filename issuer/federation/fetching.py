@@ -181,8 +181,7 @@ class Fetcher:
 
     async def fetch_if_changed(self, url: str, etag: str | None) -> "Fetched":
         """Fetch without blocking; without a body if the document still has this `etag`."""
-        # Imported here: most deployments never fetch anything.
-        from issuer.federation import pinning  # noqa: PLC0415
+        from issuer.federation import pinning  # noqa: PLC0415 - 7.3 MB
 
         self.require_allowed(url)
         address_of, certificates = self._address_of, self.certificates
@@ -195,7 +194,7 @@ class Fetcher:
         self, method: str, url: str, headers: Mapping[str, str], content: str | None = None
     ) -> "HttpAnswer":
         """The answer to any request, whatever its status, under the same guards."""
-        from issuer.federation import pinning  # noqa: PLC0415
+        from issuer.federation import pinning  # noqa: PLC0415 - 7.3 MB
 
         self.require_allowed(url)
         by = (self._address_of, self.certificates, MAX_BYTES)

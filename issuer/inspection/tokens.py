@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+import jwt
+
 from issuer.directory import AudienceRecord, ClientRecord, Rights
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.issuing import AccessToken, Signer, TokenIssuer
@@ -87,8 +89,6 @@ def _authorization(audience: AudienceRecord) -> Authorization:
 
 def _hs256(audience_id: str, now: datetime, secret: str) -> str:
     """A JWT without scopes, as everybody who knows the secret can make it."""
-    import jwt  # noqa: PLC0415 - a server that inspects nothing needs none
-
     starts, ends = int(now.timestamp()), int((now + SHORTEST_TOKEN).timestamp())
     claims = {"sub": INSPECTOR, "aud": audience_id, "iat": starts, "exp": ends, "scopes": []}
     return jwt.encode(claims, secret, "HS256")

@@ -158,9 +158,9 @@ class SharedCounts:
 
 def _client(url: str) -> "Redis":
     try:
-        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an extra
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - an extra
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(
             "ISSUER_RATE_LIMIT_REDIS_URL needs the extra: pip install 'agentos-issuer[redis]'."

@@ -172,7 +172,7 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
     def reject_misspelled(self, before: FieldsT | None, after: FieldsT) -> None:
         """`InvalidField` for misspelled scopes, unless allowed; those from before stay."""
         # Imported here: servers that issue tokens do not need the catalogue.
-        from issuer.catalogue.lint import reject_misspelled  # noqa: PLC0415
+        from issuer.catalogue.lint import reject_misspelled  # noqa: PLC0415 - for administrators
 
         if not self._transaction.unknown_scopes_allowed:
             had = getattr(before, "scopes", [])

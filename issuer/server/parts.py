@@ -59,12 +59,12 @@ class ServerParts:
 
     @cached_property
     def pages(self) -> "Pages":
-        from issuer.web import Pages  # noqa: PLC0415
+        from issuer.web import Pages  # noqa: PLC0415 - 6.8 MB
 
         return Pages(self.web.settings, self.web.clock, self.web.logo)
 
     def problem_page(self, problem: RequestProblem, signs_out: bool) -> Response:
         """What the protocol endpoints answer a browser with that they cannot redirect."""
-        from issuer.web import problem_page  # noqa: PLC0415
+        from issuer.web import problem_page  # noqa: PLC0415 - 6.8 MB
 
         return problem_page(self.pages, self.web.settings.base_path)(problem, signs_out)

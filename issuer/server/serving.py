@@ -131,7 +131,7 @@ def _serve_until_a_signal(
     announces = True
     if workers > 1:
         # Before the fork: what it needs is in memory once for all workers.
-        import issuer.server.admin_and_pages  # noqa: F401, PLC0415
+        import issuer.server.admin_and_pages  # noqa: F401, PLC0415 - 20 MB
 
         with shared_metrics(settings):
             announces = fork_workers(workers, forget_gauges)

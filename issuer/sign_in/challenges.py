@@ -83,7 +83,7 @@ def user_handle_in(answer: Answer) -> bytes:
 
 
 def transports_in(answer: Answer) -> tuple[str, ...]:
-    from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
+    from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415 - 3.7 MB
 
     named = _response(answer).get("transports")
     known = [each.value for each in AuthenticatorTransport]

@@ -102,8 +102,8 @@ class Passkeys:
     ) -> str:
         """JSON for `navigator.credentials.create()`. `must_verify_user`: nothing else signs in."""
         self._require_offered()
-        from webauthn import generate_registration_options, options_to_json  # noqa: PLC0415
-        from webauthn.helpers import structs  # noqa: PLC0415
+        from webauthn import generate_registration_options, options_to_json  # noqa: PLC0415 - 3.7 MB
+        from webauthn.helpers import structs  # noqa: PLC0415 - 3.8 MB
 
         options = generate_registration_options(
             rp_id=self._host,
@@ -125,7 +125,7 @@ class Passkeys:
     ) -> NewPasskey:
         """The passkey that was made for `registration_options`; `InvalidField` otherwise."""
         self._require_offered()
-        from webauthn import verify_registration_response  # noqa: PLC0415
+        from webauthn import verify_registration_response  # noqa: PLC0415 - 3.8 MB
 
         challenge = challenge_in(answer)
         recognised = self._challenges.recognise(challenge, f"register {user_id}", browser)
@@ -152,8 +152,8 @@ class Passkeys:
     ) -> str:
         """JSON for `navigator.credentials.get()`. Without `user_id` it must verify the user."""
         self._require_offered()
-        from webauthn import generate_authentication_options, options_to_json  # noqa: PLC0415
-        from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415
+        from webauthn import generate_authentication_options, options_to_json  # noqa: PLC0415 - 3.7 MB
+        from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415 - 3.7 MB
 
         options = generate_authentication_options(
             rp_id=self._host,
@@ -169,7 +169,7 @@ class Passkeys:
     ) -> PasskeyProof:
         """What an answer to `authentication_options` proves; `InvalidCredentials` if nothing."""
         self._require_offered()
-        from webauthn import verify_authentication_response  # noqa: PLC0415
+        from webauthn import verify_authentication_response  # noqa: PLC0415 - 3.7 MB
 
         challenge = challenge_in(answer)
         recognised = self._challenges.recognise(challenge, _signing_in(user_id), browser)
@@ -216,7 +216,7 @@ def _wish(is_required: bool) -> str:
 
 
 def _descriptors(passkeys: Iterable[StoredPasskey]) -> list[Any]:
-    from webauthn.helpers import structs  # noqa: PLC0415
+    from webauthn.helpers import structs  # noqa: PLC0415 - 3.7 MB
 
     descriptor, way = structs.PublicKeyCredentialDescriptor, structs.AuthenticatorTransport
     return [descriptor(id=e.credential_id, transports=[*map(way, e.transports)]) for e in passkeys]

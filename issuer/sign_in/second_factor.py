@@ -76,8 +76,8 @@ class TotpSecrets:
 
         Takes as long without a secret. Spaces in the code do not count.
         """
-        from pyotp import TOTP  # noqa: PLC0415
-        from pyotp.exceptions import OTPVerificationError  # noqa: PLC0415
+        from pyotp import TOTP  # noqa: PLC0415 - for people
+        from pyotp.exceptions import OTPVerificationError  # noqa: PLC0415 - for people
 
         secret = self._decoy if sealed is None else self._open(sealed, user_id)
         typed = code.replace(" ", "")
@@ -90,7 +90,7 @@ class TotpSecrets:
         return None if sealed is None else step
 
     def _setup(self, box: bytes, user_id: str, username: str) -> TotpSetup:
-        from pyotp import TOTP  # noqa: PLC0415
+        from pyotp import TOTP  # noqa: PLC0415 - for people
 
         secret = self._open(box, user_id)
         uri = TOTP(secret).provisioning_uri(name=username, issuer_name=self._issuer_name)

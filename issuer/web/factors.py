@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import groupby
 
+from segno import make
 from starlette.responses import Response
 
 from issuer.errors import InvalidField, NotAllowed, NotFound
@@ -21,8 +22,6 @@ _WRONG = N_("This code is not valid now. Enter the one that the app shows.")
 
 def qr_path(text: str) -> tuple[str, int]:
     """The path of lines for the dark modules, and how many modules a row has."""
-    from segno import make  # noqa: PLC0415
-
     rows = [list(row) for row in make(text, error="m", micro=False).matrix_iter(border=_BORDER)]
     return "".join(_line(y, row) for y, row in enumerate(rows)), len(rows)
 

@@ -111,7 +111,7 @@ class Pages:
 
     @cached_property
     def _environment(self) -> "Environment":
-        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - 1.0 MB
 
         base = self._settings.base_path
         environment = Environment(
@@ -155,7 +155,7 @@ class Pages:
 
     def _mark(self) -> "Markup":
         """What stands for the issuer: its logo, or a sign."""
-        from markupsafe import Markup  # noqa: PLC0415
+        from markupsafe import Markup  # noqa: PLC0415 - with Jinja
 
         if self._logo is None or self.assets.logo is None:
             return Markup(_MARK)  # noqa: S704 - a constant

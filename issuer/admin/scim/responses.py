@@ -72,7 +72,7 @@ def refusal_of(error: Exception) -> Response | None:
 
 
 def _of_library(error: Exception) -> Response | None:
-    from scim2_models import Error, SCIMException  # noqa: PLC0415 - it is slow to import
+    from scim2_models import Error, SCIMException  # noqa: PLC0415 - 5.6 MB
 
     match error:
         case ValidationError():

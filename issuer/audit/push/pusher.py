@@ -15,6 +15,7 @@ from issuer.audit.following import AuditReader, Bookmark, EventPage
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered, Render
 from issuer.audit.push.progress_store import Progress
+from issuer.audit.push.syslog_destination import SyslogDestination
 from issuer.certificates import accepted_certificates
 from issuer.clock import Clock
 from issuer.database import Database, Session
@@ -188,13 +189,10 @@ def build_destination(settings: Settings) -> Destination:
     is_plain = parts.scheme in {"http", "syslog"}
     authorities = settings.audit_push_ca
     certificates = None if is_plain else accepted_certificates(authorities, "ISSUER_AUDIT_PUSH_CA")
-    # Imported here: only one of them needs httpx.
     if parts.scheme in {"syslog", "syslog+tls"}:
-        from issuer.audit.push.syslog_destination import SyslogDestination  # noqa: PLC0415
-
         origin = urlsplit(settings.url).hostname or "-"
         return SyslogDestination((parts.hostname, port), name, key, origin, certificates)
-    from issuer.audit.push.http_destination import HttpDestination  # noqa: PLC0415
+    from issuer.audit.push.http_destination import HttpDestination  # noqa: PLC0415 - 5.4 MB
 
     token = settings.audit_push_token
     secret = token.get_secret_value() if token else None

@@ -44,8 +44,7 @@ def drill_rotation(
       issuer key drill --verifier https://os.example/ --client-id ci-bot --rotate
       issuer key drill --verifier https://proxy.example/jwks.json
     """
-    # Imported here: it needs httpx, and other commands of keys do not.
-    from issuer.rotation_drill import Drill, DrillRequest  # noqa: PLC0415
+    from issuer.rotation_drill import Drill, DrillRequest  # noqa: PLC0415 - 6.0 MB
 
     request = DrillRequest.read(
         given(

@@ -145,8 +145,7 @@ def rewrap_keys(yes: Yes = False) -> None:
       issuer key rewrap
       ISSUER_MASTER_KEY="$NEW $OLD" issuer key rewrap
     """
-    # Imported here: it needs Alembic, and other commands of keys do not.
-    from issuer.provisioning.setup import change_master_key  # noqa: PLC0415
+    from issuer.provisioning.setup import change_master_key  # noqa: PLC0415 - 12 MB
 
     for confirmation in confirming(yes=yes):
         with confirmation:

@@ -109,8 +109,7 @@ def revoke_token(
     """
     if jti is not None and token_stdin:
         raise typer.BadParameter("--jti or --token-stdin, not both")
-    # Imported here: other tokens come from a server, and need no database.
-    from issuer.cli.opening import managing, operator  # noqa: PLC0415
+    from issuer.cli.opening import managing, operator  # noqa: PLC0415 - 41 MB
 
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
     with (

@@ -37,7 +37,7 @@ def token_from_cache(
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
     if (token := _cached(file)) is None or token == refused:
-        from issuer.client import TokenClient, TokenError  # noqa: PLC0415 - for a new token only
+        from issuer.client import TokenClient, TokenError  # noqa: PLC0415 - 11 MB
 
         client_secret = secret()
         with locked(folder, patience, "end it, or leave --cache out"):

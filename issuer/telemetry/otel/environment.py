@@ -75,7 +75,7 @@ def _is_installed() -> bool:
 
 def server_resource(environment: Mapping[str, str]) -> "Resource":
     """Each process is an instance of its own: a sum of counters of several would go down."""
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
 
     given = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
     named = {pair.partition("=")[0].strip() for pair in given.split(",")}
