@@ -82,7 +82,7 @@ def test_an_mcp_client_connects_as_it_says(tmp_path: Path):
         refused = called_tool(
             url, answered["access_token"], {"agent_id": "billing", "message": "x"}
         )
-        assert "Insufficient permissions. Required scope(s): agents:run" in refused
+        assert "Insufficient permissions. Required scope(s): agents:billing:run" in refused
         program.stopped(signal.SIGINT)
     (line,) = program.err.splitlines()
     assert line.endswith(
