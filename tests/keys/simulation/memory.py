@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from issuer.clock import Clock
 from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.tables import JwksCacheRow, SigningKeyRow
 from issuer.errors import ConfigurationError
@@ -67,13 +68,14 @@ class NoErasure:
 
 
 class DatabaseInMemory:
-    """The database of one process. `committed()` is called at each commit."""
+    """The database of one process, with its clock. `committed()` is called at each commit."""
 
     is_sqlite = True  # it has no clock of its own
 
-    def __init__(self, record: StoredRows, committed: Callable[[], None]) -> None:
+    def __init__(self, record: StoredRows, clock: Clock, committed: Callable[[], None]) -> None:
         self.erasure = NoErasure()
         self._record = record
+        self._clock = clock
         self._committed = committed
 
     @contextmanager
@@ -89,7 +91,8 @@ class DatabaseInMemory:
 
     def counts(self) -> ChangeCounts:
         never = datetime.min.replace(tzinfo=UTC)
-        return ChangeCounts(self._record.changes, FeedState(0, never), never)
+        changes = self._record.changes
+        return ChangeCounts(changes, changes, FeedState(0, never), self._clock())
 
 
 class PrivateParts:

@@ -75,7 +75,9 @@ class Process:
         self.clock = ClockOfItsOwn(world, character.ahead)
         self.private_parts = PrivateParts(self._make_a_key)
         self.is_making_a_key = False
-        self.database = DatabaseInMemory(world.record, lambda: world.committed(policy.announce_for))
+        self.database = DatabaseInMemory(
+            world.record, self.clock, lambda: world.committed(policy.announce_for)
+        )
         self.keyring = Keyring(
             self.database,
             DiscardingTrail(),
