@@ -15,6 +15,7 @@ from issuer.admin.representations import (
     IfMatch,
     Limit,
     Page,
+    Tried,
     done,
     is_of_dry_run,
     never_stored,
@@ -153,7 +154,7 @@ def _add(router: APIRouter, operation: Operation[Any]) -> None:
         methods=[operation.method],
         name=operation.name,
         description=_text(operation),
-        response_model=operation.answers,
+        response_model=operation.answers and operation.answers | Tried,
         responses=documented("not-allowed") if operation.is_refusable else {},
     )
 

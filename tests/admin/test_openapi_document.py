@@ -45,6 +45,15 @@ def test_every_error_is_described_as_problem_details_only(document: dict[str, An
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
+def test_a_dry_run_may_answer_with_a_question_where_the_operation_has_an_answer(
+    document: dict[str, Any],
+):
+    finish = document["paths"]["/admin/v1/clients/{client_id}/rotation/finish"]["post"]
+    (content,) = finish["responses"]["200"]["content"].values()
+    names = {each["$ref"].rpartition("/")[2] for each in content["schema"]["anyOf"]}
+    assert names == {"FinishedRotation", "Tried"}
+
+
 def test_a_read_can_be_conditional(document: dict[str, Any]):
     read = document["paths"]["/admin/v1/roles/{name}"]["get"]
     assert "304" in read["responses"]
