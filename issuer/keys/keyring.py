@@ -173,6 +173,8 @@ class Keyring:
         self.published_algorithms = [alg for alg in self.algorithms if alg in in_use]
         keys = schedule.publishable(self._verifiable(), in_use)
         changes = [schedule.next_change(keys, now), *in_use.values()]
+        if self._plan(self._stored).destroy:
+            changes.append(now)  # a key is over, and published until it is destroyed
         return render(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
