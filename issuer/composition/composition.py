@@ -93,12 +93,15 @@ def read_logo(settings: Settings) -> Image | None:
     try:
         return read_image(read_regular(path)[0])
     except ConfigurationError as error:
-        problem = f": {error}"
+        raise ConfigurationError(f"ISSUER_BRAND_LOGO: {error}") from None
     except OSError as error:
-        problem = f" cannot be read: {path}: {reason_of(error)}."
+        raise ConfigurationError(
+            f"ISSUER_BRAND_LOGO cannot be read: {path}: {reason_of(error)}."
+        ) from None
     except ValueError as error:
-        problem = f": {path} {error}. Use a PNG or WebP file."
-    raise ConfigurationError(f"ISSUER_BRAND_LOGO{problem}")
+        raise ConfigurationError(
+            f"ISSUER_BRAND_LOGO: {path} {error}. Use a PNG or WebP file."
+        ) from None
 
 
 class Composition(Parts):
