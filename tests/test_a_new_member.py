@@ -33,8 +33,8 @@ _ADDED = {
         '    contact: Annotated[Label, Member(label="Contact", help="Who answers for it.")] = ""\n',
     ),
     "database/tables.py": (
-        "    external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)\n",
-        "    contact: Mapped[str] = mapped_column(String(255))\n",
+        "    external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)\n",
+        "    contact: Mapped[str] = mapped_column(sa.String(255))\n",
     ),
     "database/deployment.py": (f'REVISION = "{REVISION}"\n', f'REVISION = "{_NEXT}"\n'),
     "directory/records.py": (

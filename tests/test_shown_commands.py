@@ -58,9 +58,6 @@ def shown() -> Iterator[Command]:
     yield from (commands.rotate_keys("RS256", force=force) for force in (True, False))
     yield from (commands.revoke_key(kid) for kid in ("4v7h", "-4v7h"))
     yield commands.inspect("my-os")
-    yield commands.invite("alice", 60, by_email=True)
-    yield commands.invite("alice", None, by_email=False)
-    yield commands.withdraw_invitation("alice")
     yield commands.connect("https://os.example/mcp")
     yield commands.first_client("my-os")
     yield commands.token("https://id.example")
@@ -109,6 +106,6 @@ def test_it_would_be_noticed_if_one_did_not_exist():
 
 def test_each_function_of_the_module_is_tested():
     own = {name for name, each in vars(commands).items() if callable(each) and name.islower()}
-    tested = {"audit_events", "propose", "rotate_keys", "revoke_key", "inspect", "invite"}
-    tested |= {"withdraw_invitation", "connect", "first_client", "token"}
+    tested = {"audit_events", "propose", "rotate_keys", "revoke_key", "inspect"}
+    tested |= {"connect", "first_client", "token"}
     assert own == tested
