@@ -57,7 +57,10 @@ def missing_scopes_at(app: Any) -> Callable[[Scope], Sequence[str]]:
 
 
 def narrowing(stock: Callable[..., bool]) -> Callable[[str, str | None, Any], str]:
-    """Returns the narrowest scope for a resource and its id. `stock` is agno's own function."""
+    """Returns the narrowest scope that satisfies a requirement about a resource and its id.
+
+    `stock` is `has_required_scopes` of the installed agno.
+    """
     # Before 3.1, below /agents/web every required scope means one of that agent.
     rewrites_every_family = stock(["agents:web:read"], ["sessions:read"], "agents", "web")
 

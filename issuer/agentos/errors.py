@@ -9,7 +9,10 @@ class InvalidConfiguration(ValueError):
 
 
 class NoSubjectToken(httpx.HTTPError):
-    """No user to act for, or no valid token of theirs; handled like any `httpx.HTTPError`."""
+    """There is no user to act for, or no valid token of theirs; the message says why.
+
+    An `httpx.HTTPError`, so that code that handles failed calls handles this as well.
+    """
 
 
 class NotFetched(Exception):

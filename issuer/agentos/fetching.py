@@ -148,7 +148,10 @@ class Source:
         self._is_given, self._read_again_at = self.url is not None, self.clock()
 
     async def __call__(self, etag: str | None) -> Fetched:
-        """The document, or `NotFetched`; `NotNamed` if the metadata names none."""
+        """The document; `NotFetched` also while the metadata cannot be read.
+
+        `NotNamed` if the metadata names none. The URL found last stays in use meanwhile.
+        """
         async with new_client() as client:
             await self._find(client)
             assert self.url is not None

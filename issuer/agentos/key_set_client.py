@@ -62,7 +62,10 @@ background = Background()
 
 @dataclass(frozen=True, slots=True)
 class Held(Generic[T]):
-    """A valid version, last confirmed at `seen_at` (monotonic). A new one has a new `value`."""
+    """A valid version of the document; `seen_at` is when it was last confirmed as current.
+
+    In seconds of the monotonic clock. A new version has a new `value` object.
+    """
 
     value: T
     body: bytes

@@ -113,7 +113,10 @@ def is_scope(value: object) -> bool:
 
 @dataclass(eq=False)
 class Challenges:
-    """Serves the metadata documents, adds challenges to refusals and issuers to `GET /info`."""
+    """Serves the metadata documents, and adds a challenge to each refusal. Pure ASGI.
+
+    `GET /info` of the AgentOS names the authorization servers as well.
+    """
 
     app: asgi.App
     resources: ProtectedResources

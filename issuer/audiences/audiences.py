@@ -167,7 +167,10 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         require_protected("url", url, allow_http=self._allow_http)
 
     def authorize_release(self, audience_id: str) -> None:
-        """`Forbidden` unless the caller may take it from all that use it, as `cascade` does."""
+        """`Forbidden` unless the caller may take it from all that use it, as `cascade` does.
+
+        Only admins may change principals with rights at the issuer.
+        """
         privileged = self._authority.privileged()
         is_assigned = audience_id in privileged.audiences
         if is_assigned or self._store.is_used_by(audience_id, privileged.clients):

@@ -22,7 +22,10 @@ _CLAUSES = re.compile(r"\[([^\]]*)\]|([^\[]+)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Words, or a name (`id`: of a principal); `is_quoted`: words that somebody wrote."""
+    """A part of a sentence: words, or the name of something. `id` is that of a principal.
+
+    `is_quoted`: words that somebody wrote, such as a label or a reason.
+    """
 
     text: str
     is_name: bool = False

@@ -114,7 +114,10 @@ class Authority(AuthorityStore):
         self.watch_privileges()
 
     def watch_privileges(self) -> None:
-        """Call before a change that may give rights here; `authorize_privileged_change` does."""
+        """Call before a change by which somebody may get rights at the issuer.
+
+        `authorize_privileged_change` does. A sign-in was allowed beforehand.
+        """
         if self._had_admin is None:
             self._had_admin = self.has_admin()
             self._before = self.privilege_snapshot()

@@ -155,8 +155,10 @@ class AuthorityStore:
 
     def admins_with_password_alone(self) -> int:
         """The number of enabled users with `issuer:admin` here that have no second factor."""
-        is_admin = self._is_admin_user(is_live(self._clock()), in_browser=False)
-        query = sa.select(sa.func.count()).where(*is_admin)
+        is_live_now = is_live(self._clock())
+        query = sa.select(sa.func.count()).where(
+            *self._is_admin_user(is_live_now, in_browser=False)
+        )
         return self._session.scalar(query) or 0
 
     def _is_admin_user(

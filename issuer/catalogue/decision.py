@@ -17,7 +17,9 @@ _FAMILY_WITH_ID = re.compile(r"^/(?:a2a/)?(?:agents|teams|workflows)/([^/]+)")
 _WITH_ACTION, _WITH_ID = 2, 3
 _EVERY: list[list[str]] = [[], ["*"], [""]]
 # What `request.url.path` of Starlette keeps encoded, and what it drops.
-_IN_URL = str.maketrans({"?": "%3F", "#": "%23", "\\": "%5C", "\t": None, "\r": None, "\n": None})
+_AS_IN_URL = str.maketrans(
+    {"?": "%3F", "#": "%23", "\\": "%5C", "\t": None, "\r": None, "\n": None}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ def _open(reason: str, *, needs_token: bool = True) -> Decision:
 
 
 def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | ListFilter]:
-    seen = path.translate(_IN_URL) if catalogue.sees_url else path
+    seen = path.translate(_AS_IN_URL) if catalogue.sees_url else path
     required = catalogue.required_at(method, seen)
     if list_filter := list_filter_of(required, method, seen):
         yield list_filter

@@ -112,7 +112,10 @@ class PermissionGroup:
 
 
 def in_words(scopes: Iterable[str], names: Names = _NO_NAMES) -> tuple[PermissionGroup, ...]:
-    """The permissions by what they are about, others in "Other"; `names` by resource and id."""
+    """The permissions that `scopes` give, by what they are about; unknown ones are in "Other".
+
+    `names` are those of agents, teams and workflows, by resource and id.
+    """
     found: dict[str, list[Permission]] = defaultdict(list)
     by_resource: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for scope in sorted(set(scopes)):

@@ -7,7 +7,10 @@ import httpx
 
 
 class TokenError(httpx.HTTPError):
-    """A call lacks a token. An `httpx.HTTPError`, so code for failed calls handles it as well."""
+    """A call cannot be made for lack of a token.
+
+    An `httpx.HTTPError`, so that code that handles failed calls handles this as well.
+    """
 
     def fresh(self) -> Self:
         """A copy to raise in one more thread: raising adds a traceback to an exception."""

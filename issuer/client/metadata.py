@@ -77,7 +77,10 @@ def metadata_url(issuer: str) -> str:
 
 
 def token_endpoint(issuer: str, metadata: dict[str, Any]) -> DiscoveredEndpoint:
-    """The endpoint of exactly this issuer (RFC 8414 §3.3), or `TokenUnavailable`."""
+    """The endpoint of this issuer, which the metadata names byte for byte (RFC 8414 §3.3).
+
+    `TokenUnavailable` for metadata that cannot be used.
+    """
     where = metadata_url(issuer)
     if metadata.get("issuer") != issuer:
         other = str(metadata.get("issuer"))[:200]

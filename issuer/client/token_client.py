@@ -169,7 +169,10 @@ class TokenClient:
         return await self._wait_async(taken, timeout)
 
     def replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None:
-        """Another token than `refused`, which got 401; None if one was replaced seconds ago."""
+        """Another token than `refused`, which a service answered with 401.
+
+        None if a refused token was replaced a few seconds ago: then the 401 stands.
+        """
         taken = self._take(lambda now: self._lifecycle.replace(refused, now))
         return None if taken is None else self._wait(taken, timeout)
 

@@ -51,8 +51,10 @@ class OwnKeys:
             fetch_keys = partial(self._documents.fetch_keys, client, missing=True)
             keys = load_keys(client.jwks)
             claims = rules.signed_claims(token, keys, fetch_keys if client.is_fetched else None)
-        elif found := self.key_set(client):
-            claims = rules.signed_claims(token, found.keys, partial(found.fetch_keys, token.kid))
+        elif key_set := self.key_set(client):
+            claims = rules.signed_claims(
+                token, key_set.keys, partial(key_set.fetch_keys, token.kid)
+            )
         else:
             raise _no_keys()
         if token.typ not in rules.ASSERTION_TYPES:  # such as an access token (RFC 8725 §3.11)
@@ -79,7 +81,10 @@ class ProvenClient:
 
 @dataclass(eq=False, repr=False)
 class ClientAssertions:
-    """Assertions of clients and of issuers they trust; from memory, else once from the database."""
+    """Assertions of clients, and of issuers that they trust.
+
+    Checks memory first; what memory does not confirm is looked up in the database, once.
+    """
 
     _directory: Directory
     _documents: ClientDocuments
@@ -90,7 +95,10 @@ class ClientAssertions:
     _clock: Clock
 
     def proven_from_memory(self, client_id: str, text: str, now: datetime) -> ProvenClient | None:
-        """The client, if memory has the key that the assertion names. For the event loop."""
+        """The client, if memory confirms its assertion. For the event loop.
+
+        Only by a key that the assertion names: else each key of the client may have to be tried.
+        """
         remembered = self._directory.remembered_client(client_id)
         with suppress(InvalidCredentials):
             token = _parse(text)
@@ -115,7 +123,11 @@ class ClientAssertions:
             return FetchNeeded(error.fetch_keys)
 
     async def use(self, proven: ProvenClient) -> None:
-        """Use an assertion that counts once, durably; `InvalidCredentials`, `TooManyRequests`."""
+        """Use an assertion that counts once. Durable when it returns.
+
+        `InvalidCredentials` if it was used before; `TooManyRequests` if the client has used too
+        many.
+        """
         evidence = proven.evidence
         if evidence.name is not None:
             await self._used.use(proven.record.client_id, evidence.name, evidence.expires_at)

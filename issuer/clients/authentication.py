@@ -152,7 +152,10 @@ class ClientAuthentication:
     def from_database(
         self, client_id: str, secret: str | None, now: datetime, *, is_last: bool
     ) -> AuthenticatedClient | FetchNeeded:
-        """The client if its secret is valid at `now`; `is_last`: its document was just read."""
+        """The client whose secret is valid at `now`; `InvalidCredentials` otherwise.
+
+        `is_last`: its metadata document was looked at, and is not looked at again.
+        """
         stored = self._directory.load_client(client_id)
         client = self._documents.known(stored, is_last=is_last)
         return client if isinstance(client, FetchNeeded) else self._confirm(client, secret, now)

@@ -54,13 +54,17 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     _store: ClientStore
 
     def __init__(
-        self, transaction: Transaction, random: Random, secrets: SecretMaker, ttl: timedelta | None
+        self,
+        transaction: Transaction,
+        random: Random,
+        secrets: SecretMaker,
+        secret_ttl: timedelta | None,
     ) -> None:
         super().__init__(transaction, random)
         self._audiences = AudienceStore(self._session)
         self._trusted_issuers = TrustedIssuerStore(self._session)
         self._secrets = secrets
-        self._secret_ttl = ttl
+        self._secret_ttl = secret_ttl
 
     def create(
         self,
@@ -92,7 +96,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._note("deleted", client_id, reason="unused")
 
     def keep_document(self, fields: ClientFields, *, pinned: bool = False) -> Client:
-        """Keep the client as its document says now; `AlreadyExists` for the id of another."""
+        """Keep the client of a metadata document as the document says now.
+
+        `AlreadyExists` for an id that an administrator gave to another client.
+        """
         if (row := self._store.find(str(fields.client_id))) is None:
             return self.register(fields, RegisteredBy.METADATA, pinned=pinned)
         if row.registered_by is not RegisteredBy.METADATA:
@@ -135,7 +142,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         return bool(self._store.with_expired_scopes(self._clock(), 1))
 
     def delete_expired_scopes(self) -> int:
-        """Remove ended scopes from some clients; from how many. No access token has them."""
+        """Remove scopes of their own that have ended from some clients; from how many.
+
+        No access token has them: each has expired, or was revoked.
+        """
         now = self._clock()
         rows = self._store.with_expired_scopes(now, _AT_ONCE)
         for row in rows:
@@ -332,7 +342,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
 
 def _loses_rights(before: ClientFields, after: ClientFields) -> bool:
-    """Whether its tokens may be for a lost audience, or have a scope of its own for too long."""
+    """Whether its tokens may be for an audience that it lost, or have a scope for too long.
+
+    The scope is one of its own, which it may have for a shorter time now.
+    """
     if {*before.audiences} - {*after.audiences}:
         return True
     had = {scope: before.scopes_expire_at.get(scope) for scope in before.scopes}

@@ -109,9 +109,10 @@ class ClientStore(Store[ClientRow]):
         """
         secret, client = ClientSecretRow, ClientRow
         for secret_id, (at, address) in sorted(secrets.items()):
-            is_older = _is_before(secret.last_used_at, at)
-            used = update(secret).where(secret.id == secret_id, is_older)
-            self.session.execute(used.values(last_used_at=at, last_used_address=address))
+            older = update(secret).where(
+                secret.id == secret_id, _is_before(secret.last_used_at, at)
+            )
+            self.session.execute(older.values(last_used_at=at, last_used_address=address))
         for client_id, at in sorted(clients.items()):
             used = update(client).where(client.client_id == client_id)
             is_older = _is_before(client.last_used_at, at)

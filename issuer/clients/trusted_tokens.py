@@ -46,7 +46,10 @@ class TrustFinding:
 
 @dataclass(frozen=True, slots=True)
 class TrustFindings:
-    """What each trust says to a token; `unverified_claims` are not to be trusted."""
+    """What each trust of a client says to a token; `fetch_keys` may find a key that is missing.
+
+    Nobody may trust the `unverified_claims`.
+    """
 
     trusts: tuple[TrustFinding, ...]
     unverified_claims: Mapping[str, Any]

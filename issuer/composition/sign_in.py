@@ -84,9 +84,11 @@ class FactorParts:
         self.passkeys = Passkeys(url, challenges, derived(purposes.PASSKEY_HANDLES))
         self.password_reset_key = derived(purposes.PASSWORD_RESETS)
         self.invitation_tokens = SecretTexts(INVITATION, derived(purposes.INVITATIONS), random)
-        parts = (foundation.database, clock, directory, guard)
-        self.second_factor = SecondFactor(*parts, foundation.trails, self.totp, self.recovery_codes)
-        self.passkey_sign_in = PasskeySignIn(*parts, self.passkeys)
+        checking = (foundation.database, clock, directory, guard)
+        self.second_factor = SecondFactor(
+            *checking, foundation.trails, self.totp, self.recovery_codes
+        )
+        self.passkey_sign_in = PasskeySignIn(*checking, self.passkeys)
 
     def delete_expired(self) -> None:
         """Delete challenges and invitations that nothing can be done with any more."""

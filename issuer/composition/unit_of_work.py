@@ -80,7 +80,10 @@ def _built(build: "Callable[[UnitOfWork], PartT]") -> "cached_property[PartT]":
 
 
 class UnitOfWork:
-    """The domain objects of one transaction with its audit events, each built when first used."""
+    """The domain objects of one transaction, which also has the audit events of their changes.
+
+    Each is built when it is first used.
+    """
 
     def __init__(
         self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]
@@ -259,7 +262,10 @@ class UnitOfWork:
     def delete(
         self, resource_type: ResourceType[Any, Any], key: str, *, cascade: bool = False
     ) -> OperationQuestion:
-        """Delete a resource; what must be asked. `InUse` while it is used, unless `cascade`."""
+        """Delete a resource. Returns what must be asked.
+
+        `InUse` while others use it, unless `cascade` removes it from them.
+        """
         collection = self.collection(resource_type)
         found, kind = collection.get(key), resource_type.kind
         loss = f"{resource_type.name_of(found)}{resource_type.deleted_with(self, found)}"
@@ -296,20 +302,30 @@ class UnitOfWork:
         return creation.run(self, owner_id, fields)
 
     def question(
-        self, operation: Operation[Any], owner_id: str, item: Key, label: str, flags: frozenset[str]
+        self,
+        operation: Operation[Any],
+        owner_id: str,
+        item: Key,
+        called: str,
+        flags: frozenset[str],
     ) -> OperationQuestion | None:
         """What is asked before an operation with the flags of these names."""
         if operation.question is None or not operation.asks:
             return None
         name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
         chosen = frozenset(each.name for each in operation.flags if each.option) & flags
-        return operation.question(self, About(owner_id, name, item, label, chosen))
+        return operation.question(self, About(owner_id, name, item, called, chosen))
 
     def perform(
-        self, operation: Operation[Any], owner_id: str, item: Key, label: str, flags: frozenset[str]
+        self,
+        operation: Operation[Any],
+        owner_id: str,
+        item: Key,
+        called: str,
+        flags: frozenset[str],
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
         """Perform an operation despite its warnings. Returns its answer, and what must be asked."""
-        question = self.question(operation, owner_id, item, label, flags)
+        question = self.question(operation, owner_id, item, called, flags)
         flags |= operation.overrides(question)
         return operation.do(self, owner_id, item, flags), question
 

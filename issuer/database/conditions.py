@@ -96,7 +96,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class RowQuery:
-    """Which rows, by `sort_by` or key; without a value last, or first if `descending`."""
+    """Which rows are asked for: all without a `condition`, in order of key without `sort_by`.
+
+    Rows without a value to sort by are last, or first if `descending`.
+    """
 
     condition: Condition | None
     sort_by: Attribute | None

@@ -216,7 +216,10 @@ class Database:
 
     @contextmanager
     def translated(self, kind: str = WRITE) -> Iterator[None]:
-        """`DatabaseUnavailable` if the database cannot be used; `kind`: of `TRANSACTIONS`."""
+        """A database that cannot be used is `DatabaseUnavailable`; any other error is a bug.
+
+        `kind` is what the transaction is for: one of `TRANSACTIONS`.
+        """
         began = perf_counter()
         try:
             with self._tracing.span(f"database {kind}"):

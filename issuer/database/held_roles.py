@@ -87,10 +87,12 @@ def is_live(now: datetime) -> ColumnElement[bool]:
 
 def roles_of(folded_ids: Sequence[str], live: ColumnElement[bool]) -> tuple[Select[str, str], ...]:
     """Folded id and role of what these principals hold: a query for each way."""
-    user, direct, given = UserRow.folded_id, AssignmentRow, ProviderRoleRow.role_name
+    user, assigned, given = UserRow.folded_id, AssignmentRow, ProviderRoleRow.role_name
     return (
-        select(direct.folded_id, direct.role_name).where(direct.folded_id.in_(folded_ids), live),
-        select(user, direct.role_name)
+        select(assigned.folded_id, assigned.role_name).where(
+            assigned.folded_id.in_(folded_ids), live
+        ),
+        select(user, assigned.role_name)
         .select_from(THROUGH_GROUPS)
         .where(user.in_(folded_ids), live),
         select(user, given).select_from(THROUGH_ISSUERS).where(user.in_(folded_ids)),

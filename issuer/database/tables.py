@@ -317,7 +317,10 @@ class RecoveryCodeRow(Base, table="recovery_codes"):
 
 
 class UsedChallengeRow(Base, table="used_challenges"):
-    """A passkey challenge that was answered, a sent form, a counted message, a usage report."""
+    """A challenge of a passkey that was answered, a form that was sent, or a message counted.
+
+    Also a report of which scopes are used.
+    """
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -548,7 +551,11 @@ class JwksCacheRow(Base, table="key_set_promise"):
 
 
 class DeploymentRow(Base, table="deployment"):
-    """One row, made by `init`: the `ISSUER_URL`, and when a write was last checked."""
+    """A single row, made by `init`.
+
+    `issuer` is the `ISSUER_URL` of the issued tokens; `written_at` is when it was last checked
+    that the database accepts writes.
+    """
 
     id: Mapped[int] = mapped_column(primary_key=True)
     issuer: Mapped[str] = mapped_column(sa.String(255))
@@ -836,7 +843,10 @@ class RevokedPrincipalRow(Base, table="revoked_principals"):
 
 
 class VerifierRow(Base, table="verifiers"):
-    """A process of an AgentOS, and which keys it has said that it holds, since `changed_at`."""
+    """A process of an AgentOS that has said which keys it holds; see `issuer/verifiers/`.
+
+    It holds these keys since `changed_at`.
+    """
 
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     address: Mapped[str] = mapped_column(_collated(64), primary_key=True)

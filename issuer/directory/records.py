@@ -13,7 +13,10 @@ from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 
 @dataclass(frozen=True, slots=True)
 class AudienceRecord:
-    """An audience for tokens. `is_own`: the admin API. `include_profile`: name and address."""
+    """An audience as a token sees it. `is_own`: the issuer's admin API.
+
+    `include_profile`: its tokens say name and verified address of the user.
+    """
 
     id: str
     signing_alg: AlgorithmInUse
@@ -134,7 +137,10 @@ class MayAct:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ActingClient:
-    """A client that may act for people at an audience, or at another server if `is_external`."""
+    """A client that may act for people at an audience.
+
+    Where `is_external`, that is another authorization server, with its `resource`, `scopes`.
+    """
 
     client_id: str
     audience_id: str

@@ -400,13 +400,16 @@ def _disabled_among(*principals: Holder | None) -> tuple[Holder, ...]:
 
 
 def holders_lacking(
-    client: ClientRecord | None, user: UserRecord | None, where: AudienceRecord, more: Iterable[str]
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    audience: AudienceRecord,
+    addition: Iterable[str],
 ) -> Iterator[Lacking]:
     """Through a client, a user needs the scopes, and so does a client that limits its users."""
     for holder in _Known(client, user).holders():
-        held = holder.rights.at(where)
-        if scopes := tuple(scope for scope in more if not covers(held, scope)):
-            yield Lacking(holder, scopes, where)
+        held = holder.rights.at(audience)
+        if scopes := tuple(scope for scope in addition if not covers(held, scope)):
+            yield Lacking(holder, scopes, audience)
 
 
 def _of_the_active(known: _Known, decision: Decision) -> Decision:

@@ -46,7 +46,10 @@ class OwnApi:
     routes: Callable[[], Iterable[OwnRoute]] = _unknown
 
     def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
-        """The answer to `method path`, with or without the base path, to a token of `scopes`."""
+        """What the issuer answers to `method path` with a valid token of `scopes`.
+
+        `path` is as in a URL, with or without the path of the issuer.
+        """
         method, held = method.upper(), sorted(scopes)
         path = with_encoded_slashes(path_of(path))
         there = self._routes_at(path) or self._routes_at(self.base_path + path)

@@ -82,7 +82,10 @@ class SignedToken:
         return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
 
     def claims_by(self, keys: PublicKeys) -> dict[str, Any]:
-        """The claims, by the algorithm of the key (RFC 8725 §3.1); `InvalidToken`, `UnknownKey`."""
+        """The claims, if one of the keys has signed them; `InvalidToken` or `UnknownKey`.
+
+        The algorithm is the key's, not the header's (RFC 8725 §3.1).
+        """
         if "crit" in self.unverified.header or "b64" in self.unverified.header:
             raise InvalidToken("the header requires an extension")
         candidates = self._candidates(keys)

@@ -35,7 +35,10 @@ MAX_RESOURCES = 20
 
 
 def require_registrable(uri: str) -> str:
-    """The URI, if it is https, http on loopback or of an app (RFC 8252 §7); else `ValueError`."""
+    """The URI, if a client may register it; `ValueError` otherwise.
+
+    `https`, `http` on loopback only (RFC 8252 §7.3), or a scheme of an application (§7.1).
+    """
     if "#" in uri:
         raise ValueError("may not have a fragment")
     if len(uri) > MAX_LENGTH or not _CHARACTERS.fullmatch(uri):

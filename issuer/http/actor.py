@@ -5,7 +5,10 @@ from issuer.values import value
 
 @value
 class Actor:
-    """The caller, its request, address and browser; `is_local` for commands on this machine."""
+    """The caller, its request and address; `is_local` for the command line on this machine.
+
+    `user_agent` is the header of a browser, on pages.
+    """
 
     id: str | None = None
     request_id: str | None = None

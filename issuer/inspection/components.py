@@ -130,4 +130,6 @@ def not_found(scopes: Iterable[str], inspected: Sequence[Components | None]) -> 
     if not known or len(known) < len(inspected):
         return []
     named = ((scope, component_of(scope)) for scope in scopes)
-    return [s for s, names in named if names and not any(each.has(*names) for each in known)]
+    return [
+        scope for scope, names in named if names and not any(each.has(*names) for each in known)
+    ]

@@ -129,7 +129,10 @@ class Probed(NamedTuple):
 
 @dataclass(frozen=True)
 class Observed:
-    """What an AgentOS was asked and answered; `first_message` is its WebSocket's, unasked."""
+    """What was asked of an AgentOS, and what it answered.
+
+    `first_message` is what its WebSocket says by itself.
+    """
 
     request: InspectionRequest
     answers: Mapping[Probe, ProbeAnswer]

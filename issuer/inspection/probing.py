@@ -89,7 +89,10 @@ def members_in(text: str | bytes) -> dict[str, Any]:
 
 
 class Prober:
-    """Sends each probe to the AgentOS at `url` once; `answers` lacks one without an answer."""
+    """Sends probes to the AgentOS at `url`, each once, and remembers the answers.
+
+    Within `async with`. A probe without an answer has none in `answers`.
+    """
 
     def __init__(self, url: str, user_agent: str, tokens: Mapping[TokenKind, str]) -> None:
         parts = urlsplit(url)

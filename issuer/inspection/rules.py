@@ -11,7 +11,10 @@ from issuer.inspection.observed import Observed
 
 @dataclass(frozen=True)
 class InspectionRule:
-    """`name` is stable: pipelines rely on it. `remedy` may have {issuer}, {audience} and {url}."""
+    """`name` never changes its meaning: pipelines rely on it.
+
+    In `remedy`, {issuer}, {audience} and {url} are replaced.
+    """
 
     name: str
     severity: Severity

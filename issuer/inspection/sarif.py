@@ -18,7 +18,10 @@ _SCORES = {Severity.HIGH: "8.0", Severity.MEDIUM: "5.0", Severity.LOW: "2.0"}
 
 
 def as_sarif(report: InspectionReport) -> dict[str, Any]:
-    """A log with one run. Findings need a file: the URL of the AgentOS without the scheme."""
+    """A log with one run, in a category of the audience.
+
+    A finding needs a file: its name is the URL of the AgentOS, without the scheme.
+    """
     index = {rule.name: place for place, rule in enumerate(RULES)}
     rules = [
         {

@@ -64,8 +64,10 @@ def describe(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> De
 
 def all_described(keys: Collection[SigningKey], now: datetime) -> list[DescribedKey]:
     """All of them, newest first."""
-    ordered = sorted(keys, key=lambda key: (key.activates_at, key.is_usable, key.kid), reverse=True)
-    return [describe(keys, key, now) for key in ordered]
+    newest_first = sorted(
+        keys, key=lambda key: (key.activates_at, key.is_usable, key.kid), reverse=True
+    )
+    return [describe(keys, key, now) for key in newest_first]
 
 
 def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:

@@ -191,7 +191,10 @@ class Keyring:
             return key
 
     def _load(self, key: SigningKey) -> SigningKey:
-        """The key, its public part read from the private key; `ConfigurationError` without it."""
+        """The key with the public part derived from its private key, whatever the database holds.
+
+        `ConfigurationError` if no backend has the private key.
+        """
         handle = self._stored.handles.get(key.kid, b"")
         backend = next((each for each in self.backends if each.owns(handle)), None)
         if backend is None:

@@ -196,7 +196,10 @@ class KeyBackend(Protocol):
         """An unused key, none of `besides`; slow. One that was not stored may be given again."""
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
-        """Make the key ready to sign; its public part. `ConfigurationError` if it is not there."""
+        """Make the key ready to sign; returns the public part derived from the private key.
+
+        `ConfigurationError` if it is missing, or is another key.
+        """
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
         """A JWS in compact form by that key (RFC 7515 §7.1); `Unavailable` if it is not loaded."""

@@ -40,7 +40,10 @@ class Rotator:
         self.job.stop()
 
     def poll(self) -> None:
-        """Rotate if it is time, log changes of state; `TRY_AGAIN_AFTER` a failure, try again."""
+        """Rotate keys if it is time, and log every change of a key's state.
+
+        After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
+        """
         keys, monotonic = self._keyring.keys, self._clock.monotonic()
         if keys is self._checked and monotonic < self._check_at:
             return

@@ -67,7 +67,10 @@ class Sealer:
         return any(_mark(key) == mark for key in self._master_keys())
 
     def authenticate(self, content: bytes, name: str, mark: bytes) -> bytes:
-        """An HMAC of `content`, keyed for `name` from the master key of `mark` (RFC 5869 §2.3)."""
+        """A keyed hash (HMAC) of `content`, under a key of that `name` alone (RFC 5869 §2.3).
+
+        It is derived from the master key of that `mark`.
+        """
         derived = hmac.digest(self._key(mark), name.encode() + b"\x01", "sha256")
         return hmac.digest(derived, content, "sha256")
 

@@ -38,7 +38,10 @@ class PlanOutdated(NotAllowed):
 
 
 def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
-    """Apply `plan`; on any error (`PlanOutdated`, `Forbidden`) roll the transaction back."""
+    """Apply `plan` in the caller's transaction, which must be rolled back on any error.
+
+    `PlanOutdated`, or errors of the single operations, such as `Forbidden`.
+    """
     if work.change_count() != plan.change_count:
         raise PlanOutdated
     applying = _Applying(work)

@@ -37,7 +37,10 @@ _SIGNS = dict(zip(Action, "+~-+-+-", strict=True))
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource created, updated or deleted: its new `fields`, and the members that change."""
+    """A resource created, updated or deleted; `fields` is its new state.
+
+    `before` and `after` have the members that change, or are not at their default.
+    """
 
     action: Action
     resource: Resource

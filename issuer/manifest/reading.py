@@ -72,7 +72,10 @@ def read(
     prune: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Manifest:
-    """The manifest, or `InvalidManifest` with all errors; with `work`, every name must exist."""
+    """The manifest in `source`, or `InvalidManifest` with all its errors.
+
+    With `work`, every name must also be declared or exist, as `plan` checks it.
+    """
     document = parse(source, max_bytes)
     problems, more = list(document.problems), Counter[str]()
     entries = _validate(document, problems, more)

@@ -49,10 +49,13 @@ class RightsSnapshot:
     """All audiences and roles, before or after a change."""
 
     def __init__(
-        self, audiences: Mapping[str, AudienceFields], roles: Mapping[str, RoleFields], own: str
+        self,
+        audiences: Mapping[str, AudienceFields],
+        roles: Mapping[str, RoleFields],
+        own_audience: str,
     ) -> None:
-        self._audiences = {key: _record(each, own) for key, each in audiences.items()}
-        self._own = own
+        self._audiences = {key: _record(each, own_audience) for key, each in audiences.items()}
+        self._own = own_audience
         self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
 
     def counts_here(self, client: ClientFields, assignments: Iterable[Assignment]) -> bool:
@@ -114,7 +117,10 @@ def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
 
 @dataclass(frozen=True)
 class RoleEffect:
-    """The effect on `considered`, the first of those with the role."""
+    """The effect on `considered`, the first of those who have the role.
+
+    The audience of a shift is "every AgentOS" or "every other AgentOS" where that is meant.
+    """
 
     considered: tuple[Resource, ...]
     shifts: tuple[Shift, ...]

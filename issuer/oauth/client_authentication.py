@@ -153,7 +153,10 @@ class CredentialChecks:
     async def authenticate(
         self, request: messages.ParsedRequest, methods: Methods = METHODS, *, again: bool = False
     ) -> messages.AuthenticatedRequest:
-        """The request with its client; one error for all. `again`: it was authenticated before."""
+        """The request with its client; `invalid_client`, the same for every cause.
+
+        `again`: this request was authenticated before, and has used its assertion itself.
+        """
         presented, now = presented_client(request, methods), self._clock()
         client_id, client = presented.client_id, None
         if presented.assertion is None:

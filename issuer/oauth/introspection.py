@@ -130,15 +130,18 @@ def _access_token(
 
 
 def _roles(
-    token: VerifiedToken, client: ClientRecord | None, user: UserRecord | None, held: frozenset[str]
+    token: VerifiedToken,
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    scopes: frozenset[str],
 ) -> list[str]:
-    """The roles that the token names and that one with the scopes `held` would name now."""
+    """The roles that the token names and that one with these `scopes` would name now."""
     audience = client.audiences.get(token.audience) if client else None
     if client is None or audience is None:
         return []
     of_client = Authorization.of_client(client, audience)
     now = Authorization.of_user(user, client, audience) if user else of_client
-    named = replace(now, scopes=held).role_names()
+    named = replace(now, scopes=scopes).role_names()
     return [role for role in token.claims["roles"] if role in named]
 
 

@@ -74,7 +74,10 @@ class PasswordAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A user for whom a trusted issuer vouches at one audience, with at most `scopes` if any."""
+    """A user for whom a trusted issuer vouches, at one audience.
+
+    With at most these `scopes`, if it names some. `details` are for the audit log.
+    """
 
     user: UserRecord
     audience: AudienceRecord
@@ -300,7 +303,10 @@ def quote(text: str, longest: int = _MAX_QUOTE) -> str:
 
 @value
 class OAuthResponse:
-    """Status, JSON, headers and `error`. Scripts of any origin read it if `is_for_scripts`."""
+    """Status, JSON body and headers; `error` is set if it is an error response.
+
+    Scripts of any origin may read it, unless not `is_for_scripts`.
+    """
 
     status: int
     body: dict[str, object] = field(repr=False)

@@ -361,9 +361,11 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         "application/jwk-set+json",
         an_object({"keys": {"type": "array", "items": {"type": "object"}}}, ["keys"]),
     )
-    sign_in = "Sign a person in for a client"
+    signing_in = "Sign a person in for a client"
     return {
-        base + AUTHORIZATION_PATH: _for_browsers("authorize", sign_in, _AUTHORIZATION, _REQUIRED),
+        base + AUTHORIZATION_PATH: _for_browsers(
+            "authorize", signing_in, _AUTHORIZATION, _REQUIRED
+        ),
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
         base + LOGOUT_PATH: _for_browsers("logout", "Sign a person out", _LOGOUT, set()),
@@ -400,7 +402,9 @@ def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
     return described
 
 
-def _document(summary: str, media: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+def _document(
+    summary: str, media_type: str, schema: dict[str, Any] | None = None
+) -> dict[str, Any]:
     cached = {name: {"schema": TEXT} for name in ("ETag", "Cache-Control")}
     return {
         "tags": TAGS,
@@ -410,7 +414,7 @@ def _document(summary: str, media: str, schema: dict[str, Any] | None = None) ->
             "200": {
                 "description": "The document",
                 "headers": {**REQUEST_ID, **cached},
-                "content": {media: {"schema": schema} if schema else {}},
+                "content": {media_type: {"schema": schema} if schema else {}},
             },
             "304": {"description": "Not modified", "headers": REQUEST_ID},
         },

@@ -64,5 +64,6 @@ class Creation(Generic[Work]):
         """The item as it is read from now on."""
         model: type[BaseModel] | None = self.on.model
         assert model is not None
-        members = {name: getattr(created, name) for name in model.model_fields}
-        return model.model_construct(**members)
+        return model.model_construct(
+            **{name: getattr(created, name) for name in model.model_fields}
+        )

@@ -229,9 +229,12 @@ def _recover(work: UnitOfWork, own_audience: str) -> str:
     return work.clients.add_secret(ADMIN_CLIENT, fields)[1]
 
 
-def _new_admin(work: UnitOfWork, own: str, secret: str | None = None) -> str:
+def _new_admin(work: UnitOfWork, own_audience: str, secret: str | None = None) -> str:
     fields = ClientFields(
-        client_id=ADMIN_CLIENT, name="Administrator", scopes=[ISSUER_ADMIN], audiences=[own]
+        client_id=ADMIN_CLIENT,
+        name="Administrator",
+        scopes=[ISSUER_ADMIN],
+        audiences=[own_audience],
     )
     created = work.clients.create(fields, secret=secret, secret_fields=LASTING)
     assert isinstance(created, NewClient)

@@ -143,8 +143,10 @@ class FamilyStore(Statements):
         family_ids: list[str] = []
         for kind, column in _COLUMN_OF_CLAIM.items():
             # Join from the few entries to their families: an index finds those.
-            same = sa.and_(entry.kind == kind, entry.id == column)
-            ended = sa.select(Row.id).join(entry, same).where(entry.families_before > Row.change)
+            of_entry = sa.and_(entry.kind == kind, entry.id == column)
+            ended = (
+                sa.select(Row.id).join(entry, of_entry).where(entry.families_before > Row.change)
+            )
             family_ids += self.session.scalars(ended.limit(MAX_DELETED))
         return family_ids[:MAX_DELETED]
 

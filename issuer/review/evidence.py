@@ -163,7 +163,10 @@ Rows: TypeAlias = list[ReviewedScope]
 
 @dataclass
 class UsageEvidence:
-    """What verifiers reported and what is held. `has_read_all`: `first` left out nobody."""
+    """What verifiers reported, compared with what clients and users hold. Reads all audiences.
+
+    `has_read_all`: no client or user was left out by `first`.
+    """
 
     work: Reviewable
     now: datetime
@@ -234,7 +237,10 @@ class UsageEvidence:
             yield self._holders(kind, batch, lambda _: True)
 
     def first(self, kind: Kind, most: int) -> Iterator[list[ReviewedPrincipal]]:
-        """The first `most` holders; roles are read where something can be said about them."""
+        """The first `most` holders, with what a review says of them, and nothing else.
+
+        Their roles are read where something can be said about those.
+        """
         read: Callable[[str, int], Sequence[Any]] = self.work.reviewed.clients
         if kind is USER:
             read = self.work.reviewed.users
@@ -371,7 +377,10 @@ class UsageEvidence:
         grant: GivenAssignment,
         joined: Membership | None,
     ) -> datetime:
-        """Since when the scope is held for certain; unknown through groups of trusted issuers."""
+        """Since when the scope is held for certain: whatever gives it may have been changed.
+
+        Changes of a group at a trusted issuer are not known at all.
+        """
         changed = [holder.resource.created_at, *filter(None, [grant.given_at])]
         if isinstance(holder.resource, Client | ClientOfReview):
             changed.append(holder.resource.updated_at)

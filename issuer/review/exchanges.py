@@ -44,7 +44,10 @@ class Exchanges:
 
 
 def smallest(held: Iterable[str], used: Iterable[str]) -> frozenset[str]:
-    """The narrowest held scopes that allow what was used; none of them covers another."""
+    """The narrowest scopes that allow what was used, and nothing that is not held.
+
+    None of them covers another.
+    """
     both = meet(held, used)
     chosen: set[str] = set()
     for scope in sorted(both, key=_breadth):

@@ -47,7 +47,10 @@ class AccessReviewPlace:
 
 @dataclass(frozen=True, slots=True)
 class AccessReviewPart:
-    """Rows with the `coverage` of their audiences; where the next part begins, or None."""
+    """Rows of the access review, and where the next part begins; None after the last one.
+
+    `coverage` of the audiences in the rows.
+    """
 
     rows: list[ReviewedScope]
     next: AccessReviewPlace | None

@@ -128,8 +128,9 @@ class Revocations:
             return RevokedPrincipal(SUB, subject) not in self._principals
         if subject != client_id:
             raise FeedFull("The revocation feed cannot list more tokens of this client now.")
-        limit = self._limits.principal_bytes_of_users
-        self._add_principals([RevokedPrincipal(SUB, client_id)], limit)
+        self._add_principals(
+            [RevokedPrincipal(SUB, client_id)], self._limits.principal_bytes_of_users
+        )
         return False
 
     def revoke_of_user(

@@ -51,7 +51,10 @@ class Revoked:
         )
 
     def not_after(self, subject: str, client_id: str, audience: str) -> int:
-        """Tokens issued until then, in seconds since 1970, are revoked; 0 for none."""
+        """Tokens of the subject, of the client or for the audience are revoked if issued by then.
+
+        In seconds since 1970; 0 if there is no such entry.
+        """
         until = (
             self.subjects.get(subject, 0),
             self.clients.get(client_id, 0),

@@ -46,7 +46,10 @@ from issuer.revocations.share import ENTRY_BYTES, Listed, TokenIdentity
 
 @dataclass(frozen=True, slots=True)
 class RevokedPrincipal:
-    """A user, client or audience whose tokens are revoked; `kind` is the claim that names it."""
+    """A user, client or audience whose tokens are revoked.
+
+    `kind` is the claim that names it, as in the feed; `id` is compared byte for byte.
+    """
 
     kind: str
     id: str
@@ -307,13 +310,18 @@ class RevocationStore(Statements):
         )
 
     def exchanged_for(self, jtis: Iterable[str], most: int) -> list[ExchangedToken] | None:
-        """What was exchanged for these tokens, in any number of steps; None for over `most`."""
+        """The tokens that were exchanged for one of these, directly or one after the other.
+
+        None if there are more than `most`, of which no more are read.
+        """
         found: list[ExchangedToken] = []
         for part in in_parts(jtis):
-            some = self._read_exchanged(most - len(found), ExchangedTokenRow.subject_jti.in_(part))
-            if some is None:
+            tokens = self._read_exchanged(
+                most - len(found), ExchangedTokenRow.subject_jti.in_(part)
+            )
+            if tokens is None:
                 return None
-            found += some
+            found += tokens
         return found
 
     def exchanged_for_any(
@@ -334,11 +342,13 @@ class RevocationStore(Statements):
         took_part = or_(row.client_id == client_id, row.subject_client == client_id)
         return self._read_exchanged(most, row.user_id == user_id, took_part)
 
-    def _read_exchanged(self, most: int, *such: ColumnElement[bool]) -> list[ExchangedToken] | None:
+    def _read_exchanged(
+        self, most: int, *which: ColumnElement[bool]
+    ) -> list[ExchangedToken] | None:
         """These, and what was exchanged for them, in any number of steps."""
         row = ExchangedTokenRow
         columns = select(row.jti, row.user_id, row.client_id, row.expires_at)
-        first = columns.where(*such).cte("exchanged", recursive=True)
+        first = columns.where(*which).cte("exchanged", recursive=True)
         found = first.union(columns.join(first, row.subject_jti == first.c.jti))
         rows = self.session.execute(select(found).limit(most + 1)).all()
         return [ExchangedToken(*each) for each in rows] if len(rows) <= most else None

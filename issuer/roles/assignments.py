@@ -184,7 +184,10 @@ class Assignments(AssignmentStore):
         self._note("role.unassigned", principal_id, row, reason, **details)
 
     def ending_soon(self, kinds: Collection[str], limit: int) -> list[EndingRole]:
-        """What principals of these kinds lose within `ENDS_SOON`, unless it was given just now."""
+        """What ends within `ENDS_SOON`, the first ones first, but not what was given just now.
+
+        Of principals of these kinds.
+        """
         now = self._clock()
         rows = self.ending(kinds, (now, now + ENDS_SOON), now - _JUST_NOW, limit)
         ids = self.ids({row.folded_id for row, _ in rows})

@@ -62,7 +62,10 @@ class RolesOf:
     def question_to_assign(
         self, work: RoleWork, about: About, assignment: Assignment
     ) -> OperationQuestion:
-        """The question before assigning, or a new end; `NotFound`, `Forbidden` if not allowed."""
+        """The question before the role is assigned, or ends at another time than before.
+
+        `NotFound` without role or audience; `Forbidden` if the caller may not assign the role.
+        """
         scopes, name = _authorized_scopes(work, assignment), about.name
         gained, end = [HeldRole(**dict(assignment))], until(assignment.expires_at)
         if before := work.assignments.find(about.owner_id, assignment):
@@ -81,7 +84,10 @@ class RolesOf:
     def question_to_unassign(
         self, work: RoleWork, about: About, assignment: Assignment
     ) -> OperationQuestion:
-        """The question before unassigning; `NotFound` without it, `Forbidden` if not allowed."""
+        """The question before the role is unassigned.
+
+        `NotFound` without such an assignment; `Forbidden` if the caller may not unassign the role.
+        """
         if (before := work.assignments.find(about.owner_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)
         scopes, name = _authorized_scopes(work, assignment), about.name

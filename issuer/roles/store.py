@@ -249,7 +249,10 @@ class AssignmentStore(Statements):
         return list(found)[:limit]
 
     def count_at(self, audience_id: str, most: int) -> int:
-        """How many have a role at exactly this audience, groups of issuers too; up to `most`."""
+        """How many principals have a role at exactly this audience, but no more than `most`.
+
+        Each group at a trusted issuer that gives one counts as well.
+        """
         given = select(ProviderRoleRow.id).where(ProviderRoleRow.audience_id == audience_id)
         mapped = select(func.count()).select_from(given.limit(most).subquery())
         assigned = self._count(AssignmentRow.audience_id == audience_id, most)

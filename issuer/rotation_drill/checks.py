@@ -140,7 +140,10 @@ def verifier(url: str, statuses: Statuses) -> CheckResult:
 
 
 def _faults(statuses: Statuses) -> Iterator[str]:
-    """What the verifier does wrong, the cause first. Every status but 401 accepts the token."""
+    """What the verifier does wrong, the cause first. Every status but 401 accepts the token.
+
+    A 403 or 404 concerns rights or the resource, not the token.
+    """
     if unclear := [status for status in statuses if _is_unclear(status)]:
         yield f"answers {unclear[0]}, which neither accepts nor refuses a token"
     if statuses.old == httpx.codes.UNAUTHORIZED:

@@ -66,7 +66,10 @@ def address(field: str, text: str, settings: Settings) -> httpx.URL:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The checks before and `after` a rotation, or why one was refused although all passed."""
+    """The checks `before` a rotation and, if there was one, `after` it.
+
+    `refusal` is why a requested rotation was refused although every check passed.
+    """
 
     keys: KeyPair
     before: Sequence[CheckResult]

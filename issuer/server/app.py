@@ -46,11 +46,11 @@ def create_app(parts: Composition) -> DirectRoutes:
     shared = ServerParts(parts.web, running, pools, passwords, limits, metrics, observers, headers)
     server = oauth.IssuerAuthorizationServer(parts.protocol)
     workers, page = (pools.queries, pools.people, passwords), shared.problem_page
-    routes = [
-        *oauth.protocol_routes(parts.protocol, server, *workers, metrics, limits, page, tracing),
-        *probes.health_routes(parts.readiness),
-        *_metrics_routes(running, metrics),
-    ]
+    protocol = oauth.protocol_routes(
+        parts.protocol, server, *workers, metrics, limits, page, tracing
+    )
+    health = probes.health_routes(parts.readiness)
+    routes = [*protocol, *health, *_metrics_routes(running, metrics)]
 
     def admin_and_pages() -> "Starlette":
         from issuer.server.admin_and_pages import build_admin_and_pages  # noqa: PLC0415 - 20 MB

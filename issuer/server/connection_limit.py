@@ -65,11 +65,13 @@ class ConnectionLimit:
             self._warns_at = now + _SECONDS_BETWEEN_WARNINGS
             self._closed = 0
 
-    def remove(self, connection: LimitedConnection, others: Collection[LimitedConnection]) -> None:
+    def remove(
+        self, connection: LimitedConnection, connections: Collection[LimitedConnection]
+    ) -> None:
         """A connection is closed. After the most of many are, their memory is returned."""
         self._aborted.discard(connection)
-        if self._most >= _MANY and len(others) <= self._most // 8:
-            self._most = len(others)
+        if self._most >= _MANY and len(connections) <= self._most // 8:
+            self._most = len(connections)
             self._return_memory()
 
     def _longest_waiting(

@@ -156,11 +156,13 @@ class Offers:
             return ErrorCode.CONSENT_REQUIRED, "Consent is needed."
         return None
 
-    def _audience(self, asked: AuthorizationRequest, client: ClientRecord) -> AudienceRecord | None:
+    def _audience(
+        self, request: AuthorizationRequest, client: ClientRecord
+    ) -> AudienceRecord | None:
         """The issuer itself where the token is only for user info."""
-        if asked.audience_id is None:
+        if request.audience_id is None:
             return self._directory.load_audience(self._issuer)
-        return client.audiences.get(asked.audience_id)
+        return client.audiences.get(request.audience_id)
 
     def _must_sign_in(
         self, request: AuthorizationRequest, session: SignInSession, user: UserRecord

@@ -234,10 +234,12 @@ def _check_logout_token(
     return public_keys.required_jti(claims), expires_at
 
 
-def _require_common(claims: Mapping[str, Any], issuer: str, client: str, now: datetime) -> datetime:
+def _require_common(
+    claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
+) -> datetime:
     if claims.get("iss") != issuer:
         raise public_keys.InvalidToken("iss is another issuer")
-    _require_audience(claims, client)
+    _require_audience(claims, client_id)
     expires_at = public_keys.valid_until(claims, now)
     public_keys.required_iat(claims)
     return expires_at

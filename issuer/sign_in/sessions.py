@@ -115,7 +115,10 @@ class SignInSessions:
     def complete(
         self, session: SignInSession, methods: Sequence[str], actor: Actor
     ) -> tuple[SignInSession, str]:
-        """The session after its second factor, with a new cookie; `InvalidCredentials` if ended."""
+        """The session after its second factor, with a new cookie; `InvalidCredentials` if ended.
+
+        An earlier session of the same user in the browser goes on.
+        """
         now = self._clock()
         both = tuple(dict.fromkeys([*session.methods, *methods]))
         now_proven = {"methods": both, "authenticated_at": now, "used_at": now}

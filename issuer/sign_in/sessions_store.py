@@ -51,7 +51,10 @@ class SignInSession(BaseModel):
         return now < lifetimes.end(self.created_at, self.used_at)
 
     def is_fresh(self, user: UserRecord, now: datetime) -> bool:
-        """Whether the sign-in is of the last ten minutes, with a second factor if there is one."""
+        """Whether the sign-in is of the last ten minutes, with a second factor if `user` has one.
+
+        The password alone is not enough where that was added since.
+        """
         is_whole = "mfa" in self.methods or not user.has_second_factor
         return is_whole and now - self.authenticated_at < FRESH_FOR
 

@@ -123,11 +123,15 @@ class Validation:
         return hint.subject
 
     def _refusal(
-        self, client: ClientRecord, uri: str, given: Mapping[str, str], invalid: InvalidParameter
+        self,
+        client: ClientRecord,
+        redirect_uri: str,
+        given: Mapping[str, str],
+        invalid: InvalidParameter,
     ) -> Redirection | RequestProblem:
         error, sentence, parameter = invalid.error, invalid.description, invalid.parameter
-        url = error_url(self._issuer, uri, given.get("state"), error, sentence)
-        if may_redirect_unasked(client, uri, given.get("prompt", "").split()):
+        url = error_url(self._issuer, redirect_uri, given.get("state"), error, sentence)
+        if may_redirect_unasked(client, redirect_uri, given.get("prompt", "").split()):
             return Redirection(url, error)
         sent, section = excerpt(given.get(parameter)), "RFC 6749 §4.1.2.1"
         return RequestProblem(error, sentence, parameter, sent, section=section, return_to=url)

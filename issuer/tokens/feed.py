@@ -27,7 +27,10 @@ _MAX_PAUSE = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """The feed at `state`, signed by `kid`; with the same `keys` it stays until `paused_until`."""
+    """The feed at `state`, signed by `kid`, rendered with `keys`: `application/jwt`.
+
+    With the same keys, no other is rendered before `paused_until` (monotonic clock).
+    """
 
     body: bytes
     etag: str

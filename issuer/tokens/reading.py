@@ -58,7 +58,10 @@ class VerifiedToken(TokenIdentity):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedIdToken(TokenIdentity):
-    """The verified claims of an ID token of this issuer; `sid` is the session of the sign-in."""
+    """The claims of an ID token of this issuer, verified. It has no `jti`, and its client's `aud`.
+
+    `sid` is the session in which the user signed in.
+    """
 
     sid: str
     kid: str
@@ -96,7 +99,10 @@ class IdTokenReader:
         self._keyring = keyring
 
     def read_although_expired(self, token: str) -> VerifiedIdToken:
-        """An ID token of ours, even expired (RP-Initiated Logout §2); `InvalidCredentials`."""
+        """`InvalidCredentials` for anything but an ID token of this issuer.
+
+        An expired one is accepted: people sign out later (RP-Initiated Logout 1.0 §2).
+        """
         kid, claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")

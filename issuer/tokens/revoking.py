@@ -45,12 +45,15 @@ class TokenRevocations:
         self._note(verified)
         return verified
 
-    def revoke_own(self, token: VerifiedToken) -> None:
+    def revoke_own(self, verified: VerifiedToken) -> None:
         """Revoke it for the client it was issued to; `FeedFull` beyond its share of the feed."""
         is_alone = self._revocations.revoke_own_token(
-            token.jti, token.expires_at, client_id=token.client_id, subject=token.subject
+            verified.jti,
+            verified.expires_at,
+            client_id=verified.client_id,
+            subject=verified.subject,
         )
-        self._note(token, **({} if is_alone else {"all_of_subject": True}))
+        self._note(verified, **({} if is_alone else {"all_of_subject": True}))
 
     def revoke_unverified(self, jti: str) -> None:
         """Revoke the token with that `jti`, whether or not it exists. For administrators only."""

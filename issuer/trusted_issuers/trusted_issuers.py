@@ -43,10 +43,14 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     _store: TrustedIssuerStore
 
     def __init__(
-        self, transaction: Transaction, own: str, identities: Identities, secrets: ProviderSecrets
+        self,
+        transaction: Transaction,
+        own_url: str,
+        identities: Identities,
+        secrets: ProviderSecrets,
     ) -> None:
         super().__init__(transaction)
-        self._own_url = own
+        self._own_url = own_url
         self._identities = identities
         self._secrets = secrets
 

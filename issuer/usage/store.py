@@ -86,7 +86,10 @@ class UsageStore(Statements):
         self.session.execute(adding, rows)
 
     def _with_few_ids(self, of_day: _OfDay, counts: _Counts) -> _Counts:
-        """The counts; beyond a bound, without ids: callers can invent ids, and use up the rows."""
+        """The counts, those of a subject beyond its bound added to the scopes without ids.
+
+        Callers can invent ids, and none may use up the rows of a day alone.
+        """
         named: dict[str, list[UsageKey]] = defaultdict(list)
         for key in sorted(counts):
             if key.has_id:

@@ -24,7 +24,9 @@ from issuer.users.attempts import NEVER
 
 # As a SCIM client sent it, also empty. Without one, `name` is made of other parts that it sent.
 _IS_SENT = Attribute.within(UserRow.scim, "displayName").column.is_not(None)
-_FULL_NAME = case((UserRow.scim.is_(None), func.nullif(UserRow.name, "")), (_IS_SENT, UserRow.name))
+_DISPLAY_NAME = case(
+    (UserRow.scim.is_(None), func.nullif(UserRow.name, "")), (_IS_SENT, UserRow.name)
+)
 # Of the first address, which is that of the user; without a label it is one of work.
 _LABEL = func.coalesce(Attribute.within(UserRow.scim, "emails", 0, "type").column, "work")
 _EMAIL_LABEL = case((UserRow.email.is_not(None), _LABEL))
@@ -49,7 +51,7 @@ _ATTRIBUTES = {
     "id": Attribute(UserRow.id),
     "username": Attribute(UserRow.folded_username, fold_username),
     "external_id": Attribute(UserRow.external_id),
-    "display_name": Attribute(_FULL_NAME, any_case=True),
+    "display_name": Attribute(_DISPLAY_NAME, any_case=True),
     "email": Attribute(UserRow.email, any_case=True),
     "email_label": Attribute(_EMAIL_LABEL, any_case=True),
     "disabled": Attribute(UserRow.disabled),

@@ -156,7 +156,10 @@ class KnownVerifiers:
         return self._keys.rotate(alg, **details)
 
     def require_next_key(self, key: SigningKey) -> None:
-        """`VerifiersLackKey` if live ones lack `key`, or some were left out just now."""
+        """`VerifiersLackKey`, with the first names, if some live ones lack `key`.
+
+        The same if some were left out just now: nobody knows what they hold.
+        """
         lacking, left_out = self.lacking(key), self.left_out_just_now()
         if left_out and not lacking:
             raise VerifiersLackKey(

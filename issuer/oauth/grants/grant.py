@@ -150,7 +150,10 @@ class EarlierGrant(Grant):
         return replace(held.within(before.scopes), openid_scopes=before.openid_scopes)
 
     def _audience(self, request: AuthenticatedRequest, before: GrantedBefore) -> AudienceRecord:
-        """The audience of the user's grant alone (RFC 8707 §2.2); without scopes, the issuer."""
+        """The audience that the user granted, and no other (RFC 8707 §2.2).
+
+        Without scopes it may be the issuer itself: the token is only for user info.
+        """
         named = named_audiences(request)
         if self._is_of_issuer(before):
             if not set(named) <= {before.audience_id}:

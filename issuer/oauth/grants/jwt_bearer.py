@@ -96,7 +96,10 @@ class JwtBearer(Grant):
 
 
 def _audience(request: AuthenticatedRequest, received: "ReceivedIdJag") -> AudienceRecord:
-    """The audience of its resources alone (the draft §4.4.1), never this issuer itself."""
+    """The audience of the resources of the ID-JAG, and no other (the draft §4.4.1).
+
+    Never this issuer itself: what has rights here needs a person at a browser.
+    """
     if not (resources := received.resources):
         raise _invalid_target("The assertion names no resource.", resources)
     found = request.client.audience_for(resources)

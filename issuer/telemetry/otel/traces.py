@@ -46,7 +46,9 @@ class TracedRequests:
         method = scope["method"] if scope["method"] in HTTP_METHODS else "_OTHER"
         attributes = _attributes(scope, method)
         span = self._tracer.start_span(method, parent, trace.SpanKind.SERVER, attributes)
-        scope[TRACE] = trace.format_trace_id(span.get_span_context().trace_id)  # for the log
+        scope[TRACE] = trace.format_trace_id(
+            span.get_span_context().trace_id
+        )  # for lines of the log
         attached = contexts.attach(trace.set_span_in_context(span, parent))
         status = 0
 
