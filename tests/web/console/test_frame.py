@@ -1,5 +1,6 @@
 """What every screen of the console has in common: who may see it, and what was just done."""
 
+import json
 from html import escape as html_escape
 
 import httpx
@@ -53,6 +54,16 @@ def test_the_menu_has_only_what_may_be_seen(signed_in: SignedIn):
     text = signed_in("issuer:roles:read").get("/console/roles").text
     assert "Roles" in text
     assert "Keys" not in text
+
+
+def test_what_an_earlier_version_said_was_done_is_shown_without_its_command(
+    admin: Browser, deployment: Deployment
+):
+    """Its cookie lives for a minute, also while the issuer is upgraded."""
+    said = {"text": "The role is created.", "command": {"cli": "issuer role list", "curl": ""}}
+    admin.cookies["__Host-done"] = deployment.services.web.notices.seal(json.dumps(said))
+    text = admin.get("/console/roles").text
+    assert "The role is created." in text
 
 
 def test_what_was_done_is_shown_once_with_its_command(admin: Browser):

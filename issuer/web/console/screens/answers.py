@@ -97,8 +97,11 @@ class Notices:
         if not sealed or (text := self._sealed.open(sealed)) is None:
             return None
         members = json.loads(text)
-        command = members["command"]
-        return Notice(members["text"], Command(**command) if command else None)
+        try:
+            command = Command(**members["command"]) if members["command"] else None
+        except TypeError:  # of an earlier version
+            command = None
+        return Notice(members["text"], command)
 
     def forget(self, request: Request, response: Response) -> Response:
         """The answer in which it was shown."""
