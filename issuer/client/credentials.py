@@ -67,16 +67,11 @@ class PrivateKey:
         return f"PrivateKey(<{where}>)"
 
     def assertion(self, client_id: str, issuer: str) -> str:
-<<<<<<< HEAD
-        """A new assertion, for a minute and one request; `OSError` if its file cannot be read."""
-        import jwt  # noqa: PLC0415 - an extra
-=======
         """A new assertion for this issuer alone, valid for one minute and one request.
 
         `OSError` if the file cannot be read, and other errors for what is no private key.
         """
-        import jwt  # noqa: PLC0415 - clients with a secret do without
->>>>>>> parent of da86c1ec (Shorten docstrings to a line where it says the same)
+        import jwt  # noqa: PLC0415 - an extra
 
         key, kid, algorithm = self._signing_key()
         now = int(self._wall_clock())

@@ -16,9 +16,8 @@ from issuer.resources.resource_type import members_of, options_of
 class Creation(Generic[Work]):
     """What adds an item to a part: POST `/{plural}/{id}/{part}` and `issuer {owner} {name} {verb}`.
 
-    Members of the answer that are not set are left out.
-
-    The options of the command and the form of the console are the members of `fields`.
+    The options of the command and the form of the console are the members of `fields`. Members of
+    the answer that are not set are left out.
     """
 
     name: str
