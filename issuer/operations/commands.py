@@ -14,19 +14,6 @@ PLAN = Command(("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan"), file
 APPLY = Command(("apply", "-f", "issuer.yaml"), "POST", ("manifest", "apply"), file="issuer.yaml")
 REVIEW = Command(("review",), "GET", ("review",))
 REVIEW_AS_CSV = Command(("review", "--csv"))
-# How to make the first resource of a kind.
-EXAMPLES = {
-    "audience": "issuer audience create my-os",
-    "client": "issuer client create ci-bot --audience my-os --role web-runner",
-    "group": "issuer group create Platform\n"
-    "issuer group member add Platform alice\n"
-    "issuer group role assign Platform web-runner --audience my-os",
-    "trusted issuer": "issuer trusted-issuer create cluster"
-    " --issuer https://kubernetes.default.svc --jwks @jwks.json\n"
-    "issuer trusted-issuer create google --google example.com"
-    " --sign-in-client-id ID --sign-in-client-secret @secret",
-    "user": "issuer user create alice --email alice@example.com\nissuer user invite alice",
-}
 
 
 def audit_events(options: Iterable[str], query: Mapping[str, str]) -> Command:
@@ -68,3 +55,18 @@ def first_client(audience: str) -> Command:
 def token(issuer: str) -> Command:
     """Get a token for the admin API."""
     return Command(("token", "--client-id", "issuer-admin", "--url", issuer))
+
+
+# How to make the first resource of a kind.
+EXAMPLES = {
+    "audience": "issuer audience create my-os",
+    "client": str(first_client("my-os")),
+    "group": "issuer group create Platform\n"
+    "issuer group member add Platform alice\n"
+    "issuer group role assign Platform web-runner --audience my-os",
+    "trusted issuer": "issuer trusted-issuer create cluster"
+    " --issuer https://kubernetes.default.svc --jwks @jwks.json\n"
+    "issuer trusted-issuer create google --google example.com"
+    " --sign-in-client-id ID --sign-in-client-secret @secret",
+    "user": "issuer user create alice --email alice@example.com\nissuer user invite alice",
+}
