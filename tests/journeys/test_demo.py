@@ -86,7 +86,8 @@ def test_an_mcp_client_connects_as_it_says(tmp_path: Path):
         program.stopped(signal.SIGINT)
     (line,) = program.err.splitlines()
     assert line.endswith(
-        "Refused the MCP tool 'run_agent': Insufficient permissions. Required scope(s): agents:run"
+        "Refused the MCP tool 'run_agent': Insufficient permissions."
+        " Required scope(s): agents:billing:run"
     )
 
 
