@@ -7,7 +7,6 @@ Prints, for each way in which the first one can be asked, whom the second one se
 
 import asyncio
 import base64
-import contextlib
 import json
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import connect
 
-from tests.client.acting_apps import CLIENT, NO_TLS, First, Recorder, second
+from tests.client.acting_apps import CLIENT, NO_TLS, First, second_alone
 from tests.client.agno_program import serving
 
 USERS = ("alice", "bob", "carol")
@@ -149,12 +148,12 @@ def claims_in(token: str) -> dict[str, Any]:
 
 
 def main(issuer: str) -> None:
-    recorder = Recorder(second(issuer))
-    with contextlib.ExitStack() as stack:
-        first = First(issuer, stack.enter_context(serving(recorder)))
-        url = stack.enter_context(serving(first.app()))
-        results = asyncio.run(asked(issuer, first, url))
-    seen = [claims_in(token) for token in recorder.seen]
+    with second_alone(issuer) as second_url:
+        first = First(issuer, second_url)
+        with serving(first.app()) as url:
+            results = asyncio.run(asked(issuer, first, url))
+        tokens = httpx.get(f"{second_url}/seen", **NO_TLS).json()
+    seen = [claims_in(token) for token in tokens]
     results["tokens"] = sorted({(each["aud"], each["sub"], str(each.get("act"))) for each in seen})
     sys.stdout.write(json.dumps(results) + "\n")
 

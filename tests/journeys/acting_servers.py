@@ -1,11 +1,10 @@
-"""The two AgentOS of tests/client/acting_apps.py in a process of their own.
+"""The two AgentOS of tests/client/acting_apps.py, each in a process of its own.
 
     python acting_servers.py ISSUER SECRET
 
 Prints `{"url": …, "agno": …, "second": …}`, the URLs of the first and the second one.
 """
 
-import contextlib
 import json
 import signal
 import sys
@@ -13,7 +12,7 @@ import threading
 from importlib.metadata import version
 
 from tests.agentos.server import stop_when_stdin_ends
-from tests.client.acting_apps import First, Recorder, second
+from tests.client.acting_apps import First, second_alone
 from tests.client.agno_program import serving
 
 
@@ -21,9 +20,10 @@ def main(issuer: str, secret: str) -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     stop_when_stdin_ends()
-    with contextlib.ExitStack() as stack:
-        second_url = stack.enter_context(serving(Recorder(second(issuer))))
-        url = stack.enter_context(serving(First(issuer, second_url, secret).app()))
+    with (
+        second_alone(issuer) as second_url,
+        serving(First(issuer, second_url, secret).app()) as url,
+    ):
         started = {"url": url, "agno": version("agno"), "second": second_url}
         sys.stdout.write(json.dumps(started) + "\n")
         sys.stdout.flush()
