@@ -122,7 +122,7 @@ def _entries(
             if resource_type is GROUP:
                 members_of = work.groups.members_of_each([each.id])
                 users = sorted(name for _, name in members_of[each.id])
-                entry |= {"members": users} if users else {}
+                entry["members"] = users
             roles = in_order(own_assignments(held.get(resource_type.key_of(each), [])))
             if roles:
                 dumped = [one.model_dump(mode="json", exclude_defaults=True) for one in roles]

@@ -99,6 +99,7 @@ def test_no_members_are_declared_by_an_empty_list(deployment: Deployment):
     ]
     declare(deployment.services, text)
     assert members(deployment) == []
+    assert section(deployment)[0]["members"] == [], "so that it has none where this is applied"
 
 
 def test_a_changed_role_names_the_members_who_gain(deployment: Deployment):
