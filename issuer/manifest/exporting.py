@@ -121,8 +121,7 @@ def _entries(
             entry = _sort(members(bare(resource_type.fields, each)))
             if resource_type is GROUP:
                 members_of = work.groups.members_of_each([each.id])
-                users = sorted(name for _, name in members_of[each.id])
-                entry["members"] = users
+                entry["members"] = sorted(name for _, name in members_of[each.id])
             roles = in_order(own_assignments(held.get(resource_type.key_of(each), [])))
             if roles:
                 dumped = [one.model_dump(mode="json", exclude_defaults=True) for one in roles]
