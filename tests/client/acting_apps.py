@@ -6,11 +6,9 @@ serves the second one alone, and prints what `tests/agentos/server.py` prints.
 """
 
 import asyncio
-import contextlib
 import inspect
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -107,20 +105,6 @@ def second(issuer: str, audience: str = "os-2") -> Any:
         **verifier.auth(),
     )
     return verifier.attach(agent_os.get_app())
-
-
-@contextlib.contextmanager
-def second_alone(issuer: str, audience: str = "os-2") -> Iterator[str]:
-    """The URL of the second one, in a process of its own.
-
-    A lock that agno has once in a process fails where the event loops of two servers wait for it.
-    """
-    command = [sys.executable, "-m", "tests.client.acting_apps", issuer, audience]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        line = next(each for each in server.stdout if each.startswith(b"{"))  # after logs of agno
-        yield str(json.loads(line)["url"])
-        # It stops when its input ends.
 
 
 class First:

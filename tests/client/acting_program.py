@@ -1,6 +1,6 @@
 """CallingUsers call an AgentOS of the installed agno, which calls a second one for them.
 
-python -m tests.client.acting_program ISSUER
+python -m tests.client.acting_program ISSUER SECOND_URL
 
 Prints, for each way in which the first one can be asked, whom the second one sees.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import connect
 
-from tests.client.acting_apps import CLIENT, NO_TLS, First, second_alone
+from tests.client.acting_apps import CLIENT, NO_TLS, First
 from tests.client.agno_program import serving
 
 USERS = ("alice", "bob", "carol")
@@ -147,12 +147,11 @@ def claims_in(token: str) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
 
 
-def main(issuer: str) -> None:
-    with second_alone(issuer) as second_url:
-        first = First(issuer, second_url)
-        with serving(first.app()) as url:
-            results = asyncio.run(asked(issuer, first, url))
-        tokens = httpx.get(f"{second_url}/seen", **NO_TLS).json()
+def main(issuer: str, second_url: str) -> None:
+    first = First(issuer, second_url)
+    with serving(first.app()) as url:
+        results = asyncio.run(asked(issuer, first, url))
+    tokens = httpx.get(f"{second_url}/seen", **NO_TLS).json()
     seen = [claims_in(token) for token in tokens]
     results["tokens"] = sorted({(each["aud"], each["sub"], str(each.get("act"))) for each in seen})
     sys.stdout.write(json.dumps(results) + "\n")

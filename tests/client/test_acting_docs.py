@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from tests.agentos.releases import AGNO_3_1
-from tests.agentos.running import bearer, running_agent_os
+from tests.agentos.running import bearer
 from tests.builders import Credentials
 from tests.cli.driver import Cli
 from tests.client.exchanging_issuer import claims_in
+from tests.client.programs import second_agent_os
 from tests.existing_data import use
 from tests.how_tos import changing_only
 from tests.journeys.running_issuer import (
@@ -40,7 +41,6 @@ import os
 import uvicorn
 uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]))
 """
-ARCHIVE = Path(__file__).with_name("acting_apps.py")
 WITHIN = 10
 SECONDS_TO_START = 120
 
@@ -65,30 +65,30 @@ def follow(issuer: RunningIssuer, app: Credentials, folder: Path) -> None:
             said = cli.done(*command)
     assert "allowed" in said.lower()
     token = issuer.token_endpoint.password(app, "alice").token
-    with archive(issuer, folder) as archive_url:
+    with second_agent_os(AGNO_3_1, folder / "archive", issuer.url, "archive") as archive:
         places = {
             "https://id.example": issuer.url,
-            "https://archive.example": archive_url,
+            "https://archive.example": archive.url,
             "/run/secrets/my-os-agents": str(secret),
         }
         variables = {
             "ISSUER_URL": issuer.url,
-            "ARCHIVE_URL": archive_url,
+            "ARCHIVE_URL": archive.url,
             "CLIENT_SECRET_FILE": str(secret),
         }
         for program in (replaced(AGENT_OS, places) + SERVING, EXAMPLE):
             with running(program, folder, variables) as url:
                 answer = run(url, "helper", token)
                 assert answer.json()["content"] == "usr_alice"
-        exchanged = next(each for each in seen(archive_url) if "act" in claims_in(each))
+        exchanged = next(each for each in seen(archive.url) if "act" in claims_in(each))
         claims = claims_in(exchanged)
         assert (claims["aud"], claims["client_id"]) == ("archive", "my-os-agents")
         assert (claims["sub"], claims["act"]) == ("usr_alice", {"sub": "my-os-agents"})
-        assert token not in seen(archive_url)
+        assert token not in seen(archive.url)
         for command in COMMANDS[first_end:]:
             assert cli.done(*command)
         wait_until(
-            lambda: run(archive_url, "web", exchanged).status_code == 401, WITHIN, "it is refused"
+            lambda: run(archive.url, "web", exchanged).status_code == 401, WITHIN, "it is refused"
         )
     exec(replaced(OTHERWISE, places), {})
 
@@ -112,21 +112,6 @@ def replaced(text: str, places: dict[str, str]) -> str:
     for name, value in places.items():
         text = text.replace(name, value)
     return text
-
-
-@contextmanager
-def archive(issuer: RunningIssuer, folder: Path) -> Iterator[str]:
-    """The second AgentOS, whose agent says who runs it."""
-    workdir = folder / "archive"
-    workdir.mkdir()
-    with running_agent_os(
-        AGNO_3_1,
-        workdir,
-        script=ARCHIVE,
-        arguments=[issuer.url, "archive"],
-        environment={"PYTHONPATH": str(REPOSITORY)},
-    ) as server:
-        yield server.url
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from tests.agentos.releases import AgnoRelease
 from tests.client.exchanging_issuer import ExchangingIssuer
-from tests.client.programs import output_of
+from tests.client.programs import output_of, second_agent_os
 from tests.client.test_agno import RELEASES
 
 CLIENT = "agents-of-os-1"
@@ -25,7 +25,8 @@ def issuer() -> Iterator[ExchangingIssuer]:
 def test_the_second_sees_the_user_who_asked_the_first(
     issuer: ExchangingIssuer, release: AgnoRelease, tmp_path: Path
 ):
-    results = output_of(release, "acting_program", issuer.url, cwd=tmp_path)
+    with second_agent_os(release, tmp_path / "second", issuer.url) as second:
+        results = output_of(release, "acting_program", issuer.url, second.url, cwd=tmp_path)
     tokens = results.pop("tokens")
     for name, says in {
         "mcp, expired": "has expired while this was running",

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.agentos.releases import AGNO_3_1
-from tests.agentos.running import running_agent_os
 from tests.client.exchanging_issuer import claims_in
-from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
-from tests.journeys.test_acting_for_people import AGENTS, SERVERS, TwoAgentOS, second_url
+from tests.journeys.running_issuer import RunningIssuer
+from tests.journeys.test_acting_for_people import AGENTS, TwoAgentOS, two_agent_os
 from tests.journeys.test_enterprise_managed_authorization import Companies, companies
 from tests.oauth.exchanging import EXCHANGE
 from tests.people_of_others import JWT_BEARER
@@ -41,14 +39,8 @@ def both(people: Companies, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         user_rights="all",
         may_act=[{"from": "os-1", "to": "os-2"}],
     )
-    with running_agent_os(
-        AGNO_3_1,
-        tmp_path_factory.mktemp("servers"),
-        script=SERVERS,
-        arguments=[people.issuer.url, agents.client_secret],
-        environment={"PYTHONPATH": str(REPOSITORY)},
-    ) as first:
-        yield TwoAgentOS(first, second_url(first.output))
+    with two_agent_os(people.issuer.url, agents, tmp_path_factory.mktemp("servers")) as both:
+        yield both
 
 
 def test_the_second_agentos_sees_the_person_and_who_acts(people: Companies, both: TwoAgentOS):

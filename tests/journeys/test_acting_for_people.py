@@ -1,7 +1,7 @@
 """A person asks an AgentOS, whose agents use a second AgentOS for this person."""
 
-import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from tests.agentos.running import AgentOSServer, bearer, running_agent_os
 from tests.builders import PASSWORD, Credentials
 from tests.chromium import in_chromium, running_chromium
 from tests.client.exchanging_issuer import claims_in
+from tests.client.programs import second_agent_os
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, wait_until
 from tests.journeys.signing_in import CALLBACK, authorization_url, returned, token_request
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = in_chromium
 
-SERVERS = Path(__file__).with_name("acting_servers.py")
+FIRST = Path(__file__).with_name("acting_first.py")
 AGENTS = "agents-of-os-1"
 WITHIN = 10
 """Seconds (docs/how-to/act-on-behalf.md)."""
@@ -95,20 +96,23 @@ def agents(issuer: RunningIssuer) -> Credentials:
 def both(
     issuer: RunningIssuer, agents: Credentials, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TwoAgentOS]:
-    folder = tmp_path_factory.mktemp("servers")
-    with running_agent_os(
-        AGNO_3_1,
-        folder,
-        script=SERVERS,
-        arguments=[issuer.url, agents.client_secret],
-        environment={"PYTHONPATH": str(REPOSITORY)},
-    ) as first:
-        yield TwoAgentOS(first, second_url(first.output))
+    with two_agent_os(issuer.url, agents, tmp_path_factory.mktemp("servers")) as both:
+        yield both
 
 
-def second_url(output: Path) -> str:
-    line = next(each for each in output.read_text().splitlines() if each.startswith('{"url"'))
-    return str(json.loads(line)["second"])
+@contextmanager
+def two_agent_os(issuer: str, agents: Credentials, folder: Path) -> Iterator[TwoAgentOS]:
+    with (
+        second_agent_os(AGNO_3_1, folder / "second", issuer) as second,
+        running_agent_os(
+            AGNO_3_1,
+            folder,
+            script=FIRST,
+            arguments=[issuer, agents.client_secret, second.url],
+            environment={"PYTHONPATH": str(REPOSITORY)},
+        ) as first,
+    ):
+        yield TwoAgentOS(first, second.url)
 
 
 @pytest.fixture(scope="module")
