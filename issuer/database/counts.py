@@ -10,6 +10,7 @@ from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
 IN_MEMORY = ChangeCounter.value - ChangeCounter.of_people
 _LOCK = select(ChangeCounter.value).with_for_update()
+_IS_LOCKED = "changes_locked"  # of a session, which has one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class ChangeCounts:
 
 def lock_changes(session: Session) -> None:
     """Let the next change wait until this transaction ends; SQLite has only one writer."""
-    session.execute(_LOCK)
+    if not session.info.get(_IS_LOCKED):
+        session.execute(_LOCK)
+        session.info[_IS_LOCKED] = True
 
 
 def read_change_count(session: Session) -> int:

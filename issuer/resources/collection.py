@@ -145,7 +145,8 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
 
     def update(self, key: str, patch: Mapping[str, object]) -> ModelT:
         """Apply a merge patch (RFC 7396)."""
-        return self.replace(key, self._fields(self._store.get(key)).patched(patch))
+        row = self._store.get(key)  # kept: the session would read again what nobody refers to
+        return self.replace(key, self._fields(row).patched(patch))
 
     def replace(self, key: str, fields: FieldsT) -> ModelT:
         """Replace all fields, also with values that no merge patch can set: a null in `claims`."""

@@ -68,6 +68,22 @@ def matching(work: UnitOfWork, condition: Condition) -> object:
     return work.provisioned_users.matching(RowQuery(condition, None, 0, 10))
 
 
+def test_a_change_reads_its_row_once_and_waits_for_others_once(deployment: Deployment):
+    alice = deployment.user("alice")
+    seen: list[str] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(" ".join(statement.split()))
+
+    engine = deployment.services.database.engine
+    with deployment.changing() as work:
+        event.listen(engine, "before_cursor_execute", note)
+        work.users.update(alice, {"name": "Alice"})
+    event.remove(engine, "before_cursor_execute", note)
+    assert len([each for each in seen if each.startswith("SELECT users.id")]) == 1
+    assert not [each for each in seen if each.startswith("SELECT change_counter.value FROM")]
+
+
 @contextmanager
 def planning(deployment: Deployment) -> Iterator[list[str]]:
     """The plans of the queries that are made meanwhile."""
