@@ -107,7 +107,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         row.pinned = row.pinned or pinned
         before = self._fields(row)
         after = before.model_copy(update={each: getattr(fields, each) for each in SELF_DESCRIBED})
-        return self._model(row) if after == before else self.replace(row.client_id, after)
+        return self._model(row) if after == before else self._replace(row, before, after)
 
     def _with_first_secret(
         self, client: Client, secret: str | None, secret_fields: SecretFields

@@ -145,20 +145,14 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
 
     def update(self, key: str, patch: Mapping[str, object]) -> ModelT:
         """Apply a merge patch (RFC 7396)."""
-        row = self._store.get(key)  # kept: the session would read again what nobody refers to
-        return self.replace(key, self._fields(row).patched(patch))
+        row = self._store.get(key)
+        before = self._fields(row)
+        return self._replace(row, before, self._patched(before, patch))
 
     def replace(self, key: str, fields: FieldsT) -> ModelT:
         """Replace all fields, also with values that no merge patch can set: a null in `claims`."""
         row = self._store.get(key)
-        before = self._fields(row)
-        if self.resource_type.key_of(fields) != key:
-            raise InvalidField(self.resource_type.key, "cannot be changed")
-        self._authorize(before, fields)
-        self.reject_misspelled(before, fields)
-        self._revoke_for(before, fields)
-        self._rewrite(row, before, fields)
-        return self._model(row)
+        return self._replace(row, self._fields(row), fields)
 
     def delete(self, key: str, *, cascade: bool = False) -> None:
         """Delete it; `InUse` while others use it, unless `cascade` removes it from them."""
@@ -185,6 +179,19 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         self._store.add(row)
         details |= self._audited(fields)
         self._note(what, self.resource_type.key_of(fields), **details)
+        return self._model(row)
+
+    def _patched(self, before: FieldsT, patch: Mapping[str, object]) -> FieldsT:
+        """What a merge patch makes of the fields."""
+        return before.patched(patch)
+
+    def _replace(self, row: RowT, before: FieldsT, after: FieldsT) -> ModelT:
+        if self.resource_type.key_of(after) != self.resource_type.key_of(before):
+            raise InvalidField(self.resource_type.key, "cannot be changed")
+        self._authorize(before, after)
+        self.reject_misspelled(before, after)
+        self._revoke_for(before, after)
+        self._rewrite(row, before, after)
         return self._model(row)
 
     def _rewrite(self, row: RowT, before: FieldsT, after: FieldsT) -> None:

@@ -94,12 +94,14 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         if after is not None and (after.sign_in is not None or _reaches_more(before, after)):
             self._authority.authorize_privileged_change()
 
-    def update(self, key: str, patch: Mapping[str, object]) -> TrustedIssuerResource:
-        """Apply a merge patch. Without `client_secret` it keeps the secret; null removes it."""
+    def _patched(
+        self, before: TrustedIssuerFields, patch: Mapping[str, object]
+    ) -> TrustedIssuerFields:
+        """Without `client_secret` it keeps the secret; null removes it."""
         sign_in = patch.get("sign_in")
         if isinstance(sign_in, Mapping) and sign_in.get("client_secret", "") is None:
             patch = {**patch, "sign_in": {**sign_in, "client_secret": ""}}
-        return super().update(key, patch)
+        return super()._patched(before, patch)
 
     def _related(self, row: TrustedIssuerRow) -> dict[str, Any]:
         if row.sign_in is None:

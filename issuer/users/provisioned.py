@@ -55,8 +55,9 @@ class ProvisionedUsers(UsersWith[ProvisionedFields, ProvisionedUser]):
 
     def provision(self, key: str, fields: ProvisionedFields) -> None:
         """Replace all fields, if that changes any: clients send the same again and again."""
-        if self._fields(self._row_to_change(key)) != fields:
-            self.replace(key, fields)
+        row = self._row_to_change(key)
+        if (before := self._fields(row)) != fields:
+            self._replace(row, before, fields)
 
     def attribute(self, *path: str | int) -> Attribute:
         """What conditions compare: a member, or a text in `scim`, by its path there."""

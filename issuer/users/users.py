@@ -43,12 +43,6 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
             raise NotFound("user", username)
         return self._model(row)
 
-    def update(self, key: str, patch: Mapping[str, object]) -> UserT:
-        """Apply a merge patch. A new address is not verified, unless the patch says so."""
-        if "email" in patch and patch["email"] != self._store.get(key).email:
-            patch = {"email_verified": False, **patch}
-        return super().update(key, patch)
-
     def verify_email(self, user_id: str, address: str) -> bool:
         """Note that the person receives mail at `address`; whether that is news."""
         row = self._store.get(user_id)
@@ -108,6 +102,12 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         self._row_to_change(user_id)
         self._forget_attempts(user_id)
         self._note("unlocked", user_id)
+
+    def _patched(self, before: UserFieldsT, patch: Mapping[str, object]) -> UserFieldsT:
+        """A new address is not verified, unless the patch says so."""
+        if "email" in patch and patch["email"] != before.email:
+            patch = {"email_verified": False, **patch}
+        return super()._patched(before, patch)
 
     def _authorize(self, before: UserFieldsT | None, after: UserFieldsT | None) -> None:
         if before is not None:

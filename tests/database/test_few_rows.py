@@ -75,11 +75,8 @@ def test_a_change_reads_its_row_once_and_waits_for_others_once(deployment: Deplo
     def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         seen.append(" ".join(statement.split()))
 
-    engine = deployment.services.database.engine
-    with deployment.changing() as work:
-        event.listen(engine, "before_cursor_execute", note)
-        work.users.update(alice, {"name": "Alice"})
-    event.remove(engine, "before_cursor_execute", note)
+    with deployment.changing() as work, listening(deployment, note):
+        work.users.update(alice, {"name": "Alice", "email": "alice@example.com"})
     assert len([each for each in seen if each.startswith("SELECT users.id")]) == 1
     assert not [each for each in seen if each.startswith("SELECT change_counter.value FROM")]
 
@@ -93,12 +90,19 @@ def planning(deployment: Deployment) -> Iterator[list[str]]:
         if statement.startswith("SELECT"):
             plans.extend(plan_of(connection, statement, parameters))
 
-    engine = deployment.services.database.engine
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
+    with listening(deployment, explain):
         yield plans
+
+
+@contextmanager
+def listening(deployment: Deployment, listener: Callable[..., None]) -> Iterator[None]:
+    """Call the listener before each statement meanwhile."""
+    engine = deployment.services.database.engine
+    event.listen(engine, "before_cursor_execute", listener)
+    try:
+        yield
     finally:
-        event.remove(engine, "before_cursor_execute", explain)
+        event.remove(engine, "before_cursor_execute", listener)
 
 
 def plan_of(connection: Connection, statement: str, parameters: object) -> list[str]:
