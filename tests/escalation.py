@@ -313,7 +313,7 @@ GAINS: dict[str, Way] = {
     "an assignment to a client with keys": Way(
         "PUT", "/clients/with-keys/roles/key-readers?everywhere=true", None,
         f"{CLIENTS}/with-keys",
-        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "a rotation of a secret": Way(
         "POST", "/clients/privileged/rotation", None,
@@ -386,22 +386,22 @@ GAINS: dict[str, Way] = {
     "an assignment here": Way(
         "PUT", f"/clients/plain/roles/key-readers?audience={URL}", None,
         f"{CLIENTS}/plain",
-        {"do": "assign", "role": "key-readers", "audience": URL, "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "audience": URL, "confirmed": "yes"},
     ),
     "an assignment everywhere": Way(
         "PUT", "/clients/plain/roles/key-readers?everywhere=true", None,
         f"{CLIENTS}/plain",
-        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "unassigning a role from a client": Way(
         "DELETE", "/clients/by-role/roles/key-readers?everywhere=true", None,
         f"{CLIENTS}/by-role",
-        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "unassign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "an assignment to a user": Way(
         "PUT", "/users/bob/roles/key-readers?everywhere=true", None,
         f"{USERS}/bob",
-        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "a user's existence": Way(
         "DELETE", "/users/carol", None,
@@ -410,12 +410,12 @@ GAINS: dict[str, Way] = {
     "unassigning a role": Way(
         "DELETE", "/users/alice/roles/key-readers?everywhere=true", None,
         f"{USERS}/alice",
-        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "unassign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "an assignment to a group": Way(
         "PUT", "/groups/plain-group/roles/key-readers?everywhere=true", None,
         f"{GROUPS}/plain-group",
-        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "a member of a group": Way(
         "PUT", "/groups/readers/members/bob", None,
@@ -436,12 +436,12 @@ GAINS: dict[str, Way] = {
     "one more role of a group": Way(
         "PUT", "/groups/readers/roles/key-readers?audience=shared", None,
         f"{GROUPS}/readers",
-        {"do": "assign", "role": "key-readers", "audience": "shared", "confirmed": "yes"},
+        {"do": "assign-role", "role": "key-readers", "audience": "shared", "confirmed": "yes"},
     ),
     "unassigning a role from a group": Way(
         "DELETE", "/groups/readers/roles/key-readers?everywhere=true", None,
         f"{GROUPS}/readers",
-        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+        {"do": "unassign-role", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
     "the name of a member of a group": Way(
         "PATCH", "/users/hank", {"username": "mallory"},

@@ -24,12 +24,7 @@ _RENDERERS = {
 
 # Wanted: 15 at most.
 ROUTES = {
-    # To be declared: assignments.
-    *(f"{method} /clients/{{client_id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
-    *(f"{method} /users/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
-    *(f"{method} /groups/{{id}}/roles/{{role}}" for method in ("PUT", "DELETE")),
-    *("GET /clients/{client_id}/roles", "GET /users/{id}/roles", "GET /groups/{id}/roles"),
-    # Also keys and inspections.
+    # To be declared: keys and inspections.
     *("GET /keys", "GET /keys/{kid}", "POST /keys/rotate", "POST /keys/{kid}/revoke"),
     *("GET /audiences/{id:path}/inspection", "POST /audiences/{id:path}/inspection"),
     # The password is hashed in a pool of its own.
@@ -43,9 +38,6 @@ ROUTES = {
 # Wanted: 10 at most.
 COMMANDS = {
     # To be declared.
-    *("client role assign", "client role list", "client role unassign"),
-    *("user role assign", "user role list", "user role unassign"),
-    *("group role assign", "group role list", "group role unassign"),
     "audience inspect",
     *("key list", "key revoke", "key rotate"),
     # The private half of a pair goes to a file, or a file or standard input is read.
@@ -62,8 +54,6 @@ COMMANDS = {
 # Wanted: 8 at most.
 ACTIONS = {
     # To be declared.
-    *(f"One{kind}Screen {do}" for kind in ("Client", "User", "Group") for do in ("assign",)),
-    *(f"One{kind}Screen unassign" for kind in ("Client", "User", "Group")),
     "OneAudienceScreen inspect",
     # The answer waits for keys of others.
     *("OneClientScreen fetch-keys", "OneTrustedIssuerScreen fetch-keys"),
@@ -87,7 +77,7 @@ def test_routes_of_the_admin_api_by_hand():
         for method in route.methods
     }
     assert by_hand == ROUTES
-    assert len(ROUTES) <= 31
+    assert len(ROUTES) <= 22
 
 
 def test_commands_below_a_resource_by_hand():
@@ -98,7 +88,7 @@ def test_commands_below_a_resource_by_hand():
         if command.callback.__module__ not in _RENDERERS
     }
     assert by_hand == COMMANDS
-    assert len(COMMANDS) <= 24
+    assert len(COMMANDS) <= 15
 
 
 def commands_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -117,7 +107,7 @@ def test_actions_of_the_console_by_hand():
         if screen.__module__.startswith("issuer.") and action.__module__ not in _RENDERERS
     }
     assert by_hand == ACTIONS
-    assert len(ACTIONS) <= 14
+    assert len(ACTIONS) <= 8
 
 
 def screens(screen: type[ResourceScreen]) -> Iterator[type[ResourceScreen]]:

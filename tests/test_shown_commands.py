@@ -19,7 +19,7 @@ from issuer.explain.explaining import Question
 from issuer.operations import commands
 from issuer.resources import Command
 from issuer.roles import Assignment
-from issuer.roles.operations import command_of
+from issuer.roles.operations import AssignmentName, UnassignmentDetails, assign_command
 
 ROOT = typer.main.get_command(program.app)
 
@@ -67,9 +67,11 @@ def shown() -> Iterator[Command]:
     added = CLIENT.members["may_act"].words("may_act", [{"from": "a", "to": "b"}], "add")
     yield CLIENT.update_command("ci-bot", {"may_act": [{"from": "a", "to": "b"}]}, added)
     yield from (AUDIENCE.delete_command("my-os", cascade=cascade) for cascade in (True, False))
-    yield from (SECRETS.list_command("ci-bot"), CLIENT_ROLES.list_command("ci-bot"))
-    for verb in ("assign", "unassign"):
-        yield command_of(CLIENT, verb, "ci-bot", Assignment(role="reader", audience="my-os"), "why")
+    yield from (SECRETS.list_command("ci-bot"), CLIENT_ROLES.part.list_command("ci-bot"))
+    yield assign_command(CLIENT, "ci-bot", Assignment(role="reader", audience="my-os"), "why")
+    everywhere = AssignmentName(role="reader", everywhere=True)
+    why = UnassignmentDetails(reason="why")
+    yield CLIENT_ROLES.unassign.command("ci-bot", everywhere, fields=why)
     yield explain_token("ci-bot")
     trust = Trust(issuer="mesh", subject="web", audience="x", claims={"a": "b"}, once=True)
     yield add_trust("ci-bot", trust)

@@ -21,7 +21,6 @@ from issuer.admin import (
     usage,
     users,
 )
-from issuer.admin.assignments import client_roles, group_roles, user_roles
 from issuer.admin.routes import AdminRoute
 from issuer.explain.own_api import OwnRoute
 from issuer.vocabulary import ADMIN_API
@@ -31,15 +30,12 @@ RESOURCES = [
     resources.audiences,
     resources.roles,
     clients.router,
-    client_roles,
     clients.operations,
     resources.trusted_issuers,
     users.router,
-    user_roles,
     users.operations,
     groups.router,
     groups.operations,
-    group_roles,
     tokens.router,
     keys.router,
     keys.verifiers_router,

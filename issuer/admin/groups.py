@@ -3,7 +3,7 @@
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.operations import operations_router
 from issuer.groups import GROUP
-from issuer.groups.operations import MEMBERS, OPERATIONS
+from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS
 
 router = collection_router(
     GROUP,
@@ -18,4 +18,4 @@ router = collection_router(
     patch_problems=("already-exists",),
     note_of_create="",
 )
-operations = operations_router(OPERATIONS, MEMBERS)
+operations = operations_router(OPERATIONS, MEMBERS, GROUP_ROLES.part)

@@ -1,11 +1,13 @@
 """Operations on resources and on their parts, and the parts themselves: lists and items."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import create_model
+from pydantic.fields import FieldInfo
 
 from issuer.admin.access import Caller, Changer
 from issuer.admin.problems import documented
@@ -13,6 +15,7 @@ from issuer.admin.representations import (
     Cursor,
     Done,
     IfMatch,
+    Kept,
     Limit,
     Page,
     Tried,
@@ -25,6 +28,7 @@ from issuer.admin.representations import (
     tagged,
 )
 from issuer.admin.routes import admin_router, location
+from issuer.fields.fields import Fields
 from issuer.operations import Creation, Operation, PartOf
 from issuer.resources import ResourceType
 
@@ -54,7 +58,7 @@ def _add_list(router: APIRouter, part: PartOf[Any, Any]) -> None:
 
     @router.get(
         f"/{part.plural}",
-        name=f"list_{part.plural}",
+        name=part.listed or f"list_{part.plural}",
         description=part.lists,
         response_model=Page[part.model],  # type: ignore[name-defined]
     )
@@ -120,43 +124,82 @@ def _add_creation(router: APIRouter, creation: Creation[Any]) -> None:
 
 
 def _add(router: APIRouter, operation: Operation[Any]) -> None:
-    owner = operation.owner
+    owner, part = operation.owner, operation.part
+    named, model = part and part.named, operation.fields if operation.has_body else None
+    if model and operation.gives_rights:
+        model = _with_kept(model)
 
     def run(
-        caller: Changer, owner_id: str, key: str = "", if_match: IfMatch = None, **flags: bool
+        caller: Changer,
+        owner_id: str,
+        key: str = "",
+        if_match: IfMatch = None,
+        details: Any = None,
+        **query: Any,
     ) -> Any:
-        selected = frozenset(name for name, is_on in flags.items() if is_on)
-        question, target, called, part = None, None, "", operation.part
+        selected = frozenset(each.name for each in operation.flags if query[each.name])
+        question, target, called = None, None, ""
+        item = _read(named, {**query, operation.parameter: key}) if named else key
+        fields = (details or model()) if model else _read(operation.fields, query)
         with caller.work(owner.write) as work:
+            if operation.gives_rights:
+                work.new_privileges.keep(*(getattr(fields, name) for name in Kept.model_fields))
             if caller.dry_run or is_of_dry_run(if_match):  # first, as on the command line
                 if part and part.find:
                     _, called = part.find_all(work, [key])
-                question = work.question(operation, owner_id, key, called, selected)
+                question = work.question(operation, owner_id, item, called, selected, fields)
             if operation.is_on_one and (caller.dry_run or if_match is not None):
-                target = operation.target(work, owner_id, key)
+                target = operation.target(work, owner_id, item)
                 require_unchanged(if_match, target)
             if caller.dry_run:
                 selected |= operation.overrides(question)
-            answer = operation.do(work, owner_id, key, selected)
+            answer = operation.do(work, owner_id, item, selected, fields)
             tried = done(caller, if_match, target, question)
         return tried or (answer if operation.answers else None)
 
     parameters = _keys(owner, operation.parameter)
+    in_query = _in_query(operation)
     parameters |= {
-        each.name: Annotated[bool, Query(description=each.about)] for each in operation.flags
+        name: Annotated[each.annotation, *each.metadata, Query(description=each.description)]
+        for name, each in in_query.items()
     }
     parameters |= {"caller": Changer, "if_match": IfMatch}
+    parameters |= {"details": model | None} if model else {}
+    defaults = {name: each.default for name, each in in_query.items()}
+    problems = ["credentials-not-kept", "members-not-kept"] if operation.gives_rights else []
+    problems += ["not-allowed"] if operation.is_refusable else []
     run.__annotations__["return"] = operation.answers or Done
     _, _, *path = operation.path("", f"{{{operation.parameter}}}" if operation.parameter else "")
     router.add_api_route(
         _path(*path),
-        _with_parameters(run, parameters),
+        _with_parameters(run, parameters, **defaults, details=None),
         methods=[operation.method],
         name=operation.name,
         description=_text(operation),
         response_model=operation.answers and operation.answers | Tried,
-        responses=documented("not-allowed") if operation.is_refusable else {},
+        responses=documented(*problems),
     )
+
+
+@cache
+def _with_kept(fields: type[Fields]) -> Any:
+    return create_model(fields.__name__, __base__=(fields, Kept), __doc__=fields.__doc__)
+
+
+def _in_query(operation: Operation[Any]) -> dict[str, FieldInfo]:
+    """What names the item beside the path, what else may be given without a body, and flags."""
+    names = operation.part.named if operation.part else None
+    models = [names, None if operation.has_body else operation.fields]
+    fields = {name: it for each in models if each for name, it in each.model_fields.items()}
+    flags = {
+        each.name: FieldInfo(annotation=bool, default=False, description=each.about)
+        for each in operation.flags
+    }
+    return {name: it for name, it in (fields | flags).items() if name != operation.parameter}
+
+
+def _read(model: type[Fields] | None, values: Mapping[str, Any]) -> Any:
+    return model and model.read({name: values[name] for name in model.model_fields})
 
 
 def _keys(owner: ResourceType[Any, Any], parameter: str = "") -> dict[str, Any]:
@@ -164,9 +207,9 @@ def _keys(owner: ResourceType[Any, Any], parameter: str = "") -> dict[str, Any]:
     return keys | ({"key": Annotated[str, Path(alias=parameter)]} if parameter else {})
 
 
-def _with_parameters(run: Any, parameters: dict[str, Any]) -> Any:
-    """The function as FastAPI reads it from a signature; flags and `If-Match` may be left out."""
-    defaults = {"if_match": None, **{n: False for n in parameters if _is_flag(parameters[n])}}
+def _with_parameters(run: Any, parameters: dict[str, Any], **defaults: Any) -> Any:
+    """The function as FastAPI reads it from a signature; `If-Match` may be left out."""
+    defaults = {"if_match": None, **defaults}
     run.__signature__ = Signature(
         [
             Parameter(
@@ -179,10 +222,6 @@ def _with_parameters(run: Any, parameters: dict[str, Any]) -> Any:
         ]
     )
     return run
-
-
-def _is_flag(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is bool
 
 
 def _path(*segments: str) -> str:

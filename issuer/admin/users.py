@@ -16,7 +16,7 @@ from issuer.fields.networks import network_of
 from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, NewPassword
-from issuer.users.operations import OPERATIONS, STATE
+from issuer.users.operations import OPERATIONS, STATE, USER_ROLES
 from issuer.users.passwords import check_policy
 from issuer.users.user import PasswordFields
 
@@ -40,6 +40,7 @@ operations = operations_router(
     sign_in.CONSENTS,
     delegations.DELEGATIONS,
     STATE,
+    USER_ROLES.part,
 )
 
 

@@ -58,6 +58,10 @@ class _Readable:
 
     def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
         words = list(arguments)  # they are taken out
+        given = {word.partition("=")[0] for word in words}
+        for each in self.params:  # type: ignore[attr-defined]
+            if len(names := [name for name in each.opts if name in given]) > 1:
+                raise typer.BadParameter(f"give either {' or '.join(names)}")
         try:
             parsed: list[str] = super().parse_args(context, arguments)  # type: ignore[misc]
         except Exception as error:

@@ -55,6 +55,12 @@ def options_within(model: type[Fields], *, required: bool = False) -> dict[str, 
     }
 
 
+def argument_within(model: type[Fields], name: str) -> Any:
+    """The argument for this member of an object."""
+    member = members_of(model)[name]
+    return Annotated[str, argument(name.upper(), member.help, _completion(member))]
+
+
 def _option(
     member: Member, field: FieldInfo, *, nullable: bool = True, is_required: bool = True
 ) -> Any:
@@ -62,7 +68,7 @@ def _option(
     is_required = is_required and field.is_required()
     parser = partial(_item, member.item) if member.item else _parser(member, nullable=nullable)
     option = typer.Option(
-        *([member.option] if member.option else []),
+        *filter(None, (member.option, member.alias)),
         parser=parser,
         metavar=member.metavar,
         help=member.help,

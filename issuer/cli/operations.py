@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
+import typer
 from pydantic import BaseModel
 
 from issuer.cli import output
@@ -19,12 +20,13 @@ from issuer.cli.command import (
     wants_json,
 )
 from issuer.cli.confirming import Yes, confirming
-from issuer.cli.members import options_within
+from issuer.cli.members import argument_within, options_within
 from issuer.cli.opening import changing, reading, suggesting
-from issuer.cli.options import Limit
+from issuer.cli.options import KEEPS, Limit
 from issuer.composition import UnitOfWork
+from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
-from issuer.operations import Creation, Key, Operation, PartOf
+from issuer.operations import Creation, Operation, PartOf
 
 
 class OperationCommands:
@@ -79,7 +81,10 @@ class OperationCommands:
         app: CommandApp | None = None,
         complete: Complete | None = None,
     ) -> None:
-        parameters = {"owner": self._typed, **_naming(operation, complete)}
+        names, fields = _naming(operation, complete), operation.fields
+        options = options_within(fields) if fields else {}
+        keeps = KEEPS.get(operation.owner.kind, {}) if operation.gives_rights else {}
+        parameters = {"owner": self._typed, **names, **options, **keeps}
         flags = [each for each in operation.flags if each.option]
         for each in flags:
             parameters[each.name] = Annotated[bool, flag(each.word, each.option)]
@@ -90,9 +95,12 @@ class OperationCommands:
             operation.verb, parameters=parameters, help=self._help(operation)
         )
         def run(owner: str, yes: bool = False, **values: Any) -> None:
-            selected = frozenset(each.name for each in flags if values.pop(each.name))
-            item = values.get("item") or json.dumps(values) if values else ""
-            self._perform(operation, owner, item, selected, yes=yes)
+            selected = frozenset(each.name for each in flags if values[each.name])
+            item = _item(operation, {name: values[name] for name in names})
+            typed = {name: values[name] for name in options}
+            more = fields.read(given(**typed)) if fields else None
+            kept = values.get("keep_credentials"), values.get("keep_members")
+            self._perform(operation, owner, item, selected, more, kept, yes=yes)
 
     def _perform(
         self,
@@ -100,23 +108,29 @@ class OperationCommands:
         owner: str,
         item: Any = "",
         selected: frozenset[str] = frozenset(),
+        fields: Fields | None = None,
+        kept: tuple[list[str] | None, list[str] | None] = (None, None),
         *,
         yes: bool,
     ) -> None:
         owner_id, called, part = owner, "", operation.part
         for confirmation in confirming(yes=yes):
-            with confirmation, changing() as work:
+            with confirmation, changing(*kept) as work:
                 owner_id = operation.owner.key_of(self._find(work, owner_id))
                 if part and part.find:
                     with suggesting(work):
                         item, called = part.find_all(work, item)
-                answer, question = work.perform(operation, owner_id, item, called, selected)
+                about = item, called, selected, fields
+                answer, question = work.perform(operation, owner_id, *about)
                 if question:
                     confirmation.require_answer(question, of_scripts=operation.asks_scripts)
-        *first, last = operation.sentence(owner, item, answer, called, selected).splitlines()
+        said = operation.sentence(owner, item, answer, called, selected, fields)
+        *first, last = said.splitlines()
         for sentence in first if not wants_json.get() else ():
             output.print_text(sentence)
-        output.say(last, _as_json(operation, answer, item, owner_id))
+        known = answer or operation.members_of(item, fields) or item or owner_id
+        shown: dict[str, object] = {operation.past: known}
+        output.say(last, known.model_dump(mode="json") if isinstance(known, BaseModel) else shown)
 
     def _create(
         self,
@@ -163,7 +177,7 @@ class OperationCommands:
             if part.state is not None:
                 now = datetime.now(UTC)
                 items = [{**it.model_dump(mode="json"), **part.state(it, now)} for it in items]
-            output.show_all(items, part.columns)
+            output.show_all(items, part.columns, part.in_words)
 
     def _help(self, operation: Operation[Any]) -> str:
         part = operation.part
@@ -171,8 +185,8 @@ class OperationCommands:
         asks = "Asks first." if operation.asks_scripts else "On a terminal it asks first."
         summary = f"{operation.summary} {asks}" if operation.asks else operation.summary
         command = " ".join(("issuer", *operation.command(self._example, "").words, *names))
-        more = (f"{command} {each.word}" for each in operation.flags if each.option)
-        return _text(summary, operation.more, command, *more)
+        more = (*operation.examples, *(each.word for each in operation.flags if each.option))
+        return _text(summary, operation.more, *(f"{command} {each}".rstrip() for each in more))
 
 
 @dataclass(frozen=True)
@@ -188,10 +202,13 @@ class NewOutput:
 
 
 def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, Any]:
-    """What names an item: an argument with its id or that of a client, or options."""
+    """What names an item: an argument with its id or that of a client, or options, or both."""
     part = operation.part
     if part is None or not operation.parameter:
         return {}
+    if part.named is not None:
+        first = argument_within(part.named, part.parameter)
+        return options_within(part.named) | {part.parameter: first}
     if isinstance(part.key, tuple):
         options = options_within(cast("type[Fields]", part.model), required=True)
         return {name: options[name] for name in part.key}
@@ -203,6 +220,15 @@ def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, A
     return {"item": Annotated[str, argument(noun.upper(), f"The id of the {whose}.", complete)]}
 
 
+def _item(operation: Operation[Any], values: Mapping[str, Any]) -> Any:
+    if operation.part is None or operation.part.named is None:
+        return values.get("item") or json.dumps(values) if values else ""
+    try:
+        return operation.part.named.read(given(**values))
+    except InvalidField as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def _cancelling(
     creation: Creation[Any], operations: Iterable[Operation[Any] | Creation[Any]]
 ) -> Operation[Any] | None:
@@ -211,16 +237,6 @@ def _cancelling(
         if isinstance(each, Operation) and (each.on, each.cancels) == (creation.on, creation.verb):
             return each
     return None
-
-
-def _as_json(
-    operation: Operation[Any], answer: BaseModel | str | None, item: Key, owner_id: str
-) -> dict[str, object]:
-    if isinstance(answer, BaseModel):
-        return answer.model_dump(mode="json")
-    members = operation.part.members_of(item) if operation.part else {}
-    named = item if isinstance(item, str) else [*item]
-    return {operation.past: answer or members or named or owner_id}
 
 
 def _show(creation: Creation[Any], created: BaseModel) -> None:

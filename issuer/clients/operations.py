@@ -227,7 +227,7 @@ REMOVE_TRUST = Operation[ClientWork](
     done="Removed the trust in {subject} of {issuer}.",
 )
 CLIENT_ROLES = RolesOf(CLIENT)
-OPERATIONS: tuple[Operation[ClientWork] | Creation[ClientWork], ...] = (
+OPERATIONS: tuple[Operation[Any] | Creation[ClientWork], ...] = (
     Operation(
         name="revoke_client_tokens",
         on=CLIENT,
@@ -301,4 +301,5 @@ OPERATIONS: tuple[Operation[ClientWork] | Creation[ClientWork], ...] = (
     ),
     DELETE_KEY,
     REMOVE_TRUST,
+    *CLIENT_ROLES.operations,
 )

@@ -24,6 +24,7 @@ from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.database.store import every
 from issuer.errors import InUse
+from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
 from issuer.groups import Groups
 from issuer.keys import Keys
@@ -34,7 +35,7 @@ from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
-from issuer.roles import Assignment, Assignments, HeldRole, Roles
+from issuer.roles import Assignments, HeldRole, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -58,7 +59,6 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.manifest.applying import Applied
     from issuer.manifest.reading import Manifest
     from issuer.review.store import ReviewStore
-    from issuer.roles.operations import RolesOf
     from issuer.users.provisioned import ProvisionedUsers
 
 
@@ -308,13 +308,14 @@ class UnitOfWork:
         item: Key,
         called: str,
         flags: frozenset[str],
+        fields: Fields | None = None,
     ) -> OperationQuestion | None:
         """What is asked before an operation with the flags of these names."""
         if operation.question is None or not operation.asks:
             return None
         name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
         chosen = frozenset(each.name for each in operation.flags if each.option) & flags
-        return operation.question(self, About(owner_id, name, item, called, chosen))
+        return operation.question(self, About(owner_id, name, item, called, chosen, fields))
 
     def perform(
         self,
@@ -323,19 +324,12 @@ class UnitOfWork:
         item: Key,
         called: str,
         flags: frozenset[str],
+        fields: Fields | None = None,
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
         """Perform an operation despite its warnings. Returns its answer, and what must be asked."""
-        question = self.question(operation, owner_id, item, called, flags)
+        question = self.question(operation, owner_id, item, called, flags, fields)
         flags |= operation.overrides(question)
-        return operation.do(self, owner_id, item, flags), question
-
-    def unassign(
-        self, roles: "RolesOf", about: About, assignment: Assignment, reason: str
-    ) -> OperationQuestion:
-        """Unassign a role. Returns what must be asked."""
-        question = roles.question_to_unassign(self, about, assignment)
-        self.assignments.unassign(about.owner_id, assignment, reason)
-        return question
+        return operation.do(self, owner_id, item, flags, fields), question
 
     def described_keys(self) -> list[DescribedKey]:
         """All signing keys, newest first."""

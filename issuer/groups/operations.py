@@ -98,7 +98,7 @@ MEMBERS = PartOf[GroupWork, GroupMember](
     columns=("user_id", "username"),
     example="alice bob",
 )
-OPERATIONS: tuple[Operation[GroupWork], ...] = (
+OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
         name="add_member",
         on=MEMBERS,
@@ -127,4 +127,5 @@ OPERATIONS: tuple[Operation[GroupWork], ...] = (
         is_refusable=True,
         asks_scripts=True,
     ),
+    *GROUP_ROLES.operations,
 )

@@ -10,13 +10,16 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from issuer.errors import NotFound
+from issuer.fields.fields import Fields
 from issuer.resources import Command, ResourceType
+from issuer.resources.resource_type import members_of, options_of
 
 # The unit of work, with what the declaration uses of it.
 Work = TypeVar("Work")
 Item = TypeVar("Item", bound=BaseModel)
-# Of one item, or the keys of several, where items are resources that a person names.
-Key: TypeAlias = str | tuple[str, ...]
+# Of one item, which several members may name; or the keys of several, where items are resources
+# that a person names.
+Key: TypeAlias = str | Fields | tuple[str, ...]
 _POINTS, _NAMES = 10, 3  # in a sentence
 
 
@@ -53,6 +56,8 @@ class About:
     """What sentences call the item, if that is not its key, or several items."""
     flags: frozenset[str] = frozenset()
     """Those that are set."""
+    fields: Any = None
+    """What else is given."""
     own_id: str | None = None
     """The id of the user who asks in the console, and of their session."""
     own_session: str | None = None
@@ -66,7 +71,7 @@ class About:
     @property
     def items(self) -> tuple[str, ...]:
         """The keys of several items."""
-        return (self.key,) if isinstance(self.key, str) else self.key
+        return self.key if isinstance(self.key, tuple) else (self.item,)
 
     @property
     def is_self(self) -> bool:
@@ -133,7 +138,7 @@ class PartOf(Generic[Work, Item]):
     """All of the owner with this id."""
     page: Callable[[Work, str, str | None, int], Sequence[Item]] | None = None
     """In place of `items`: at most so many, whose keys follow that one."""
-    item: Callable[[Work, str, str], Item] | None = None
+    item: Callable[[Work, str, Any], Item] | None = None
     """One of them, by its key; `NotFound`. None if the key stands for several items."""
     find: Callable[[Work, str], tuple[str, str]] | None = None
     """Key and name of an item that a person names, if items are resources: then a command takes
@@ -141,11 +146,19 @@ class PartOf(Generic[Work, Item]):
     """
     key: str | tuple[str, ...] = "id"
     """The member by which items are named, or the members, which a JSON object then has."""
+    named: type[Fields] | None = None
+    """In place of `key`, where several members name an item: their model. The first is in the path
+    and an argument of commands; the others are query parameters and options.
+    """
     member: str = ""
     order: Callable[[Item], str] | None = None
-    """The text by which pages are ordered; by default the key."""
+    """The text by which pages are ordered; by default the key, or a digest of what several name."""
+    listed: str = ""
+    """The list in OpenAPI, if that is not `list_{plural}`."""
     columns: tuple[str, ...] = ()
     """Of the table on the command line."""
+    in_words: Callable[[Item], Mapping[str, object]] = lambda _: {}
+    """Members as the table has them, where it says them in other words."""
     state: Callable[[Item, datetime], Mapping[str, object]] | None = None
     """What the command line shows besides, at that time."""
     example: str = ""
@@ -154,6 +167,8 @@ class PartOf(Generic[Work, Item]):
     @property
     def parameter(self) -> str:
         """The key in paths and forms: `session_id`."""
+        if self.named is not None:
+            return next(iter(self.named.model_fields))
         if isinstance(self.key, tuple):
             return self.name
         return f"{self.name}_id" if self.key == "id" else self.key
@@ -177,6 +192,8 @@ class PartOf(Generic[Work, Item]):
 
     def position(self, item: Item) -> str:
         """Where an item stands in pages."""
+        if self.named is not None:
+            return hashlib.sha256(item.model_dump_json().encode()).hexdigest()
         return self.order(item) if self.order else str(getattr(item, str(self.key)))
 
     def path(self, owner_id: str) -> tuple[str, ...]:
@@ -191,20 +208,35 @@ class PartOf(Generic[Work, Item]):
     def list_command(self, owner_id: str) -> Command:
         return Command(self.command("list", owner_id), "GET", self.path(owner_id))
 
-    def members_of(self, item: Key) -> dict[str, str]:
+    def names_of(self, item: Key) -> dict[str, Any]:
         """The members that name an item, if they are several."""
+        if isinstance(item, Fields):
+            return item.model_dump(mode="json")
         if not isinstance(self.key, tuple) or not isinstance(item, str) or not item:
             return {}
         members = json.loads(item)
         return {name: members[name] for name in members if name in self.key}
 
+    def in_path(self, item: Key) -> str:
+        """What names one item in the path."""
+        if isinstance(item, Fields):
+            return str(getattr(item, self.parameter))
+        return item if isinstance(item, str) else item[0]
+
+    def beside_path(self, item: Key) -> dict[str, Any]:
+        """The members that name an item beside what is in the path."""
+        names = self.names_of(item)
+        return {n: names[n] for n in names if names[n] and n != self.parameter}
+
     def words(self, item: Key) -> tuple[str, ...]:
-        """The arguments that name the item on the command line."""
-        if members := self.members_of(item):
-            return tuple(word for name in members for word in (f"--{name}", members[name]))
-        if not isinstance(item, str):
+        """What names the item on the command line: arguments, options, or both."""
+        if isinstance(item, tuple):
             return item
-        return ("--", item) if item.startswith("-") else tuple(filter(None, [item]))
+        model: Any = self.named or self.model
+        others = self.beside_path(item)
+        options = options_of(members_of(model), others) if others else []
+        text = self.in_path(item) if self.named or not others else ""
+        return (*(["--"] if text.startswith("-") else []), *filter(None, [text]), *options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,10 +256,16 @@ class Operation(Generic[Work]):
     summary: str
     more: str = ""
     """What else to know, for those who read on."""
+    examples: tuple[str, ...] = ("",)
+    """What may follow the item on the command line."""
+    fields: type[Fields] | None = None
+    """What else may be given: in the body of the request, or in the query of DELETE; options of the
+    command, and the form of the console.
+    """
     question: Callable[[Work, About], OperationQuestion] | None = None
     """None for what takes nothing away."""
     run: Callable[..., BaseModel | str | None] | None = None
-    """With the id of the owner, the key of the item, and `flags` by name; `NotFound`.
+    """With the id of the owner, the key of the item, `fields`, and `flags` by name; `NotFound`.
 
     It may return a model, which is the answer, or the key of what was ended.
     """
@@ -236,13 +274,19 @@ class Operation(Generic[Work]):
     answers: type[BaseModel] | None = None
     """The model that `run` returns."""
     done: str
-    """Sentences, one a line, about the owner `{name}`, the key `{item}` and the `{answer}`."""
+    """Sentences, one a line, about the owner `{name}`, the key `{item}`, the members that name it,
+    the `{fields}` and the `{answer}`.
+    """
     flags: tuple[Flag, ...] = ()
     on_all: bool = False
     is_post: bool = False
     """Whether it is POST `/{plural}/{id}/{part}/{key}/{verb}`, since it does not end the item."""
     adds: bool = False
     """Whether it adds the item, if it is not there: PUT. Only the console asks before."""
+    gives_rights: bool = False
+    """Whether its owner may get rights at the issuer, so that some of what others gave to it may
+    have to be confirmed.
+    """
     is_refusable: bool = False
     """Whether the state of things may be against it (`NotAllowed`)."""
     asks_scripts: bool = False
@@ -271,7 +315,7 @@ class Operation(Generic[Work]):
         part = self.part
         return part is None or not (self.on_all or (part.key and part.item is None))
 
-    def target(self, work: Any, owner_id: str, item: str) -> BaseModel | None:
+    def target(self, work: Any, owner_id: str, item: Key) -> BaseModel | None:
         """That resource or item, or the owner; `NotFound`, but None for an item to add."""
         target: BaseModel
         if self.part is None or self.part.item is None:
@@ -286,7 +330,12 @@ class Operation(Generic[Work]):
         return target
 
     def do(
-        self, work: Any, owner_id: str, item: Key, flags: frozenset[str] = frozenset()
+        self,
+        work: Any,
+        owner_id: str,
+        item: Key,
+        flags: frozenset[str] = frozenset(),
+        fields: Fields | None = None,
     ) -> BaseModel | str | None:
         """Do it, with the flags of these names."""
         if self.patch is not None:
@@ -296,7 +345,8 @@ class Operation(Generic[Work]):
         assert self.run is not None
         if self.part and self.part.find and isinstance(item, str):
             item = (item,)
-        return self.run(work, owner_id, item, **{f.name: f.name in flags for f in self.flags})
+        given = (item, fields) if self.fields else (item,)
+        return self.run(work, owner_id, *given, **{f.name: f.name in flags for f in self.flags})
 
     @property
     def asks(self) -> bool:
@@ -315,12 +365,21 @@ class Operation(Generic[Work]):
         answer: BaseModel | str | None = None,
         called: str = "",
         flags: frozenset[str] = frozenset(),
+        fields: Fields | None = None,
     ) -> str:
         """What was done, with the flags of these names."""
-        members = self.part.members_of(item) if self.part else {}
+        names = self.part.names_of(item) if self.part else {}
         item = answer if isinstance(answer, str) else called or item
+        said = {**names, "name": name, "item": item, "answer": answer, "fields": fields}
         more = (flag.done for flag in self.flags if flag.name in flags and flag.done)
-        return " ".join([self.done, *more]).format(name=name, item=item, answer=answer, **members)
+        return " ".join([self.done, *more]).format(**said)
+
+    def members_of(self, item: Key, fields: Fields | None = None) -> dict[str, Any]:
+        """What is known of an item that several members name: these, and what else was given."""
+        names = self.part.names_of(item) if self.part else {}
+        known = getattr(self.part.model, "model_fields", ()) if self.part and names else ()
+        more = fields.model_dump(mode="json") if fields else {}
+        return {name: each for name, each in {**names, **more}.items() if name in known}
 
     @property
     def method(self) -> str:
@@ -335,7 +394,13 @@ class Operation(Generic[Work]):
         """In forms of the console: `end-session`."""
         if self.part is None:
             return self.verb
-        return f"{self.verb}-{self.part.plural if self.on_all or self.adds else self.part.segment}"
+        takes_several = self.on_all or (self.adds and self.part.find)
+        return f"{self.verb}-{self.part.plural if takes_several else self.part.segment}"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the `fields` are in the body of the request, and not in its query."""
+        return self.fields is not None and self.method != "DELETE"
 
     def path(self, owner_id: str, item: str) -> tuple[str, ...]:
         """Below that of the admin API."""
@@ -352,17 +417,24 @@ class Operation(Generic[Work]):
         item: Key,
         flags: frozenset[str] = frozenset(),
         patch: Mapping[str, Any] | None = None,
+        fields: Fields | None = None,
     ) -> Command:
         """Without a request for several items: the admin API takes one at a time."""
         options = [each.word for each in self.flags if each.name in flags]
-        words: tuple[str, ...] = (self.owner.noun, self.verb, owner_id, *options)
+        given = fields.model_dump(mode="json", exclude_defaults=True) if fields else {}
+        more = options_of(members_of(self.fields), given) if self.fields else ()
+        words: tuple[str, ...] = (self.owner.noun, self.verb, owner_id, *options, *more)
         if self.part is not None and self.cancels:
             words = (*self.part.command(self.cancels, owner_id), "--cancel")
         elif self.part is not None:
             command = self.part.command(self.verb, owner_id)
-            words = (*command, *options, *self.part.words(item))
-        items = (item,) if isinstance(item, str) else item
-        if len(items) > 1:
+            words = (*command, *options, *self.part.words(item), *more)
+        if isinstance(item, tuple) and len(item) > 1:
             return Command(words)
-        query = dict.fromkeys(sorted(flags), "true")
-        return Command(words, self.method, self.path(owner_id, *items), patch, query)
+        text = self.part.in_path(item) if self.part else ""
+        beside = self.part.beside_path(item) if self.part and self.part.named else {}
+        in_query = {**beside, **({} if self.has_body else given)}
+        query = {name: "true" if each is True else each for name, each in in_query.items()}
+        query |= dict.fromkeys(sorted(flags), "true")
+        body = given if self.has_body else None
+        return Command(words, self.method, self.path(owner_id, text), patch or body or None, query)

@@ -23,7 +23,7 @@ class Control(StrEnum):
     CHOICES = "choices"
     SWITCH = "switch"
     DURATION = "duration"
-    END = "end"  # a day in a form; on the command line an instant, a duration from now, or never
+    END = "end"  # a day, an instant or a duration from now; on the command line also never
     JSON = "json"
     CERTIFICATE = "certificate"
     SECRET = "secret"  # noqa: S105 - a kind of field: what it has is never shown
@@ -55,6 +55,8 @@ class Member:
     hint: str = ""
     control: Control = Control.TEXT
     option: str = ""
+    alias: str = ""
+    """Another name of the option."""
     metavar: str | None = None
     values: Iterable[str] = ()
     """The values to choose from."""

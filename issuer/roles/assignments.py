@@ -22,29 +22,11 @@ _AT_ONCE = 100
 _NOT_REVOKED: dict[str, Any] = {"access_tokens_revoked": False}
 
 
-class Assignment(Fields):
-    """A role at one audience, or at all of them if `audience` is null.
-
-    From `expires_at` on it gives nothing; null if it lasts.
-    """
+class RolePlace(Fields):
+    """A role at one audience, or at all of them if `audience` is null."""
 
     role: str
     audience: str | None = None
-    expires_at: End | None = None
-
-    @classmethod
-    def of(
-        cls,
-        role: str,
-        audience: str | None,
-        *,
-        everywhere: bool,
-        expires_at: datetime | None = None,
-    ) -> Self:
-        """At `audience` or everywhere; `InvalidField` for both or neither."""
-        if (audience is None) != everywhere:
-            raise InvalidField("audience", "pass either an audience or everywhere=true")
-        return cls(role=role, audience=audience, expires_at=expires_at)
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -55,6 +37,15 @@ class Assignment(Fields):
     def where(self) -> str:
         """In words: `at my-os`, or `everywhere`."""
         return "everywhere" if self.audience is None else f"at {self.audience}"
+
+
+class Assignment(RolePlace):
+    """A role at one audience, or at all of them if `audience` is null.
+
+    From `expires_at` on it gives nothing; null if it lasts.
+    """
+
+    expires_at: End | None = None
 
 
 class HeldRole(Assignment):
@@ -102,7 +93,7 @@ class Assignments(AssignmentStore):
         found = self.of_each([principal_id])[principal_id]
         return sorted(found, key=lambda each: (each.role, each.audience or ""))
 
-    def find(self, principal_id: str, assignment: Assignment) -> Assignment | None:
+    def find(self, principal_id: str, assignment: RolePlace) -> Assignment | None:
         """What is assigned at exactly this place, with its end; None if nothing is."""
         row = self._find(principal_id, assignment)
         return None if row is None or has_ended(row.expires_at, self._clock()) else _assignment(row)
@@ -147,8 +138,7 @@ class Assignments(AssignmentStore):
         self._authorize(principal_id, RoleStore(self.session).get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self.session).get(assignment.audience)
-        if has_ended(assignment.expires_at, now):
-            raise InvalidField("expires_at", "is in the past")
+        require_end_to_come(assignment.expires_at, now)
         row = self._find(principal_id, assignment)
         details: dict[str, Any] = {}
         if row is not None and has_ended(row.expires_at, now):
@@ -168,7 +158,7 @@ class Assignments(AssignmentStore):
         self.session.flush()
         self._note("role.assigned", principal_id, row, reason, **details)
 
-    def unassign(self, principal_id: str, assignment: Assignment, reason: str = "") -> None:
+    def unassign(self, principal_id: str, assignment: RolePlace, reason: str = "") -> None:
         """`NotFound` if the principal does not have the role at exactly this audience.
 
         If the principal is a group, the access tokens of its members are revoked. Those of a user
@@ -245,9 +235,15 @@ class Assignments(AssignmentStore):
             details["reason"] = reason
         self._trail.note(action, principal_id, **details, **more)
 
-    def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
+    def _find(self, principal_id: str, assignment: RolePlace) -> AssignmentRow | None:
         """The row of the assignment, also if it has ended."""
         return self.assignment(fold_id(principal_id), *assignment.place)
+
+
+def require_end_to_come(end: datetime | None, now: datetime) -> None:
+    """`InvalidField` for an end in the past."""
+    if has_ended(end, now):
+        raise InvalidField("expires_at", "is in the past")
 
 
 def _assignment(row: AssignmentRow) -> Assignment:

@@ -1,21 +1,43 @@
 """Assigning roles to clients, users and groups, and unassigning them: what is asked, said, done."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Protocol, Self
+
+from pydantic import Field
 
 from issuer.audiences import Audiences
 from issuer.authority import Authority
 from issuer.directory import Rights
-from issuer.errors import NotFound
-from issuer.fields.times import in_json, until, utc
-from issuer.operations import About, OperationQuestion
+from issuer.errors import InvalidField, NotFound
+from issuer.fields.fields import Fields, Reason
+from issuer.fields.times import End, until, utc
+from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.resources import Command, ResourceType
-from issuer.roles.assignments import Assignment, Assignments, HeldRole
+from issuer.resources.resource_type import Control, Member
+from issuer.roles.assignments import (
+    Assignment,
+    Assignments,
+    HeldRole,
+    RolePlace,
+    require_end_to_come,
+)
 from issuer.roles.roles import ROLE, Roles
 from issuer.scopes import counting_at, covers
 
 _NAMED = 10  # scopes
+_ASSIGNING = """\
+It is assigned at one audience or everywhere. Idempotent.
+
+From its end on the role gives nothing, and tokens with what it gives expire by then. Assigning it
+again changes the end: without one, the role lasts. If it ends earlier than before, the access
+tokens issued so far are revoked; new ones expire by the end.
+
+A user who gets rights at the issuer, also as a member of a group, is signed out everywhere, and
+loses the password and the factors that somebody without `issuer:admin` gave: the audit event
+`user.access_ended` names them. Then the user needs an invitation."""
 _KEPT = " Tokens issued before keep what they have until they expire or are revoked."
 
 
@@ -23,6 +45,7 @@ class RoleWork(Protocol):
     """What these use of a unit of work."""
 
     authority: Authority
+    clock: Any
 
     @property
     def assignments(self) -> Assignments: ...
@@ -42,31 +65,173 @@ class EffectOnMembers:
     points: tuple[str, ...]
 
 
+class AssignmentName(RolePlace):
+    """What names an assignment: the role, and one audience or everywhere."""
+
+    role: Annotated[str, Member(label="Role", help="The name of the role.", names="role")]
+    audience: Annotated[
+        str | None,
+        Member(
+            label="At the audience",
+            help="At this audience only.",
+            metavar="ID",
+            names="audience",
+        ),
+        Field(description="The audience of the assignment."),
+    ] = None
+    everywhere: Annotated[
+        bool,
+        Member(
+            label="Everywhere instead: at every audience, also future ones",
+            help="At every audience.",
+            control=Control.SWITCH,
+            option="--everywhere",
+        ),
+        Field(description="At every audience, instead of `audience`."),
+    ] = False
+
+    @classmethod
+    def read(cls, members: Mapping[str, object]) -> Self:
+        """Exactly one of both, so that no role applies everywhere by mistake."""
+        name = super().read(members)
+        if name.everywhere == (name.audience is not None):
+            raise InvalidField("audience", "name either one audience or everywhere")
+        return name
+
+
+_REASON = Member(label="Reason", help="Why, for the audit log.", hint="For the audit log")
+
+
+class AssignmentDetails(Fields):
+    """What else to say where a role is assigned. The reason is kept in the audit log."""
+
+    expires_at: Annotated[
+        End | None,
+        Member(
+            label="Until",
+            help="When it ends, such as 2027-06-30 (UTC), or how long it lasts, such as 8h."
+            " Default: never, also if it had an end.",
+            hint="Such as 8h, or 2027-03-01 (UTC); it lasts if left out",
+            control=Control.END,
+            option="--expires-at",
+            alias="--for",
+            metavar="TIME",
+        ),
+        Field(description="From then on the role gives nothing. Null if it lasts."),
+    ] = None
+    reason: Annotated[Reason, _REASON] = ""
+
+    @property
+    def until(self) -> str:
+        return until(self.expires_at)
+
+
+class UnassignmentDetails(Fields):
+    reason: Annotated[Reason, _REASON, Field(description="For the audit log.")] = ""
+
+
 @dataclass(frozen=True)
 class RolesOf:
-    """The roles of clients, of users or of groups.
+    """The roles of clients, of users or of groups: the part, and what is done to it.
 
-    They are at `/{owner}/{id}/roles`, and `issuer {owner} role` has their commands. `on_members`:
-    what its members gain and lose with a role that a group gains, or else loses.
+    `on_members`: what its members gain and lose with a role that a group gains, or else loses.
     """
 
     owner: ResourceType[Any, Any]
     on_members: Callable[[Any, str, Sequence[HeldRole], Sequence[HeldRole]], EffectOnMembers] = (
         lambda *_: EffectOnMembers([], ())
     )
+    of_groups: str = ""
+    """What to know about those that groups give."""
 
-    def list_command(self, owner_id: str) -> Command:
-        words, path = ("role", "list", owner_id), (self.owner.plural, owner_id, "roles")
-        return Command((self.owner.noun, *words), "GET", path)
+    @cached_property
+    def part(self) -> PartOf[RoleWork, HeldRole]:
+        kind = self.owner.kind
+        return PartOf(
+            owner=self.owner,
+            name="role",
+            plural="roles",
+            model=HeldRole,
+            about=f"Assign roles to a {kind}, at one audience or everywhere.",
+            lists=f"List the roles of a {kind}, each with its audience.{self.of_groups}",
+            listed=f"list_{kind}_roles",
+            items=lambda work, owner_id: work.assignments.roles_of(owner_id),
+            item=self._find,
+            named=AssignmentName,
+            columns=("role", "audience", "expires_at", *(["via"] if self.of_groups else [])),
+            in_words=lambda held: {"audience": held.where, "via": str(held.via or "")},
+            example="web-runner",
+        )
 
-    def question_to_assign(
-        self, work: RoleWork, about: About, assignment: Assignment
-    ) -> OperationQuestion:
+    @cached_property
+    def assign(self) -> Operation[RoleWork]:
+        return Operation(
+            name=f"assign_{self.owner.kind}_role",
+            on=self.part,
+            verb="assign",
+            past="assigned",
+            summary=f"Assign a role to a {self.owner.kind}, or change when an assignment ends.",
+            more=_ASSIGNING,
+            examples=("--audience my-os", "--everywhere --for 8h"),
+            fields=AssignmentDetails,
+            question=self.question_to_assign,
+            run=self._assign,
+            done="The role {role} is assigned to {name}, {item.where}{fields.until}.",
+            adds=True,
+            gives_rights=True,
+            is_refusable=True,
+        )
+
+    @cached_property
+    def unassign(self) -> Operation[RoleWork]:
+        return Operation(
+            name=f"unassign_{self.owner.kind}_role",
+            on=self.part,
+            verb="unassign",
+            past="unassigned",
+            summary=f"Unassign a role from a {self.owner.kind}, exactly where it was assigned.",
+            more="The access tokens issued so far to the members of a group are revoked.",
+            examples=("--audience my-os", "--everywhere"),
+            fields=UnassignmentDetails,
+            question=self.question_to_unassign,
+            run=self._unassign,
+            done="The role {role} is unassigned from {name}, {item.where}.",
+            is_refusable=True,
+            asks_scripts=True,
+        )
+
+    @property
+    def operations(self) -> tuple[Operation[RoleWork], ...]:
+        return self.assign, self.unassign
+
+    def _find(self, work: RoleWork, owner_id: str, name: Any) -> HeldRole:
+        work.collection(self.owner).get(owner_id)
+        if (assigned := work.assignments.find(owner_id, name)) is None:
+            raise NotFound("assignment of the role", name.role)
+        return HeldRole(**dict(assigned))
+
+    def _assign(
+        self, work: RoleWork, owner_id: str, name: RolePlace, details: AssignmentDetails
+    ) -> None:
+        work.collection(self.owner).get(owner_id)
+        assignment = _assignment(name, details.expires_at)
+        work.assignments.assign(owner_id, assignment, details.reason)
+
+    def _unassign(
+        self, work: RoleWork, owner_id: str, name: RolePlace, details: UnassignmentDetails
+    ) -> None:
+        work.collection(self.owner).get(owner_id)
+        work.assignments.unassign(owner_id, name, details.reason)
+
+    def question_to_assign(self, work: RoleWork, about: About) -> OperationQuestion:
         """The question before the role is assigned, or ends at another time than before.
 
-        `NotFound` without role or audience; `Forbidden` if the caller may not assign the role.
+        `NotFound` without role or audience; `InvalidField` for an end in the past; `Forbidden` if
+        the caller may not assign the role.
         """
+        assignment = _assignment(about.key, about.fields.expires_at)
         scopes, name = _authorized_scopes(work, assignment), about.name
+        require_end_to_come(assignment.expires_at, work.clock())
         gained, end = [HeldRole(**dict(assignment))], until(assignment.expires_at)
         if before := work.assignments.find(about.owner_id, assignment):
             what = f"Change when {assignment.role} of {name} ends, {assignment.where}?"
@@ -81,21 +246,18 @@ class RolesOf:
             what, " ".join([why, *effect.sentences]), "Assign", points=effect.points
         )
 
-    def question_to_unassign(
-        self, work: RoleWork, about: About, assignment: Assignment
-    ) -> OperationQuestion:
+    def question_to_unassign(self, work: RoleWork, about: About) -> OperationQuestion:
         """The question before the role is unassigned.
 
         `NotFound` without such an assignment; `Forbidden` if the caller may not unassign the role.
         """
-        if (before := work.assignments.find(about.owner_id, assignment)) is None:
-            raise NotFound("assignment of the role", assignment.role)
-        scopes, name = _authorized_scopes(work, assignment), about.name
-        gone = self._difference(work, about, assignment, scopes, is_assigned=True)
-        effect = self.on_members(work, about.owner_id, (), [HeldRole(**dict(before))])
+        before = self._find(work, about.owner_id, about.key)
+        scopes, name = _authorized_scopes(work, before), about.name
+        gone = self._difference(work, about, before, scopes, is_assigned=True)
+        effect = self.on_members(work, about.owner_id, (), [before])
         why = f"{name} loses {gone or 'no scope: it holds them otherwise as well'}."
         return OperationQuestion(
-            f"Unassign {assignment.role} from {name}, {assignment.where}?",
+            f"Unassign {before.role} from {name}, {before.where}?",
             " ".join([why, *effect.sentences]) if effect.sentences else why + _KEPT,
             "Unassign",
             points=effect.points,
@@ -105,7 +267,7 @@ class RolesOf:
         self,
         work: RoleWork,
         about: About,
-        assignment: Assignment,
+        assignment: RolePlace,
         scopes: Iterable[str],
         *,
         is_assigned: bool,
@@ -133,34 +295,22 @@ class RolesOf:
         return f"{named} and {more:,} more scopes" if more > 0 else named
 
 
-def command_of(
-    owner: ResourceType[Any, Any], verb: str, owner_id: str, assignment: Assignment, reason: str
+def assign_command(
+    owner: ResourceType[Any, Any], owner_id: str, assignment: Assignment, reason: str = ""
 ) -> Command:
-    """The command that assigns or unassigns a role, and the request that does the same."""
-    where, details = assignment.audience, _details(assignment, reason)
-    options = ["--everywhere"] if where is None else ["--audience", where]
-    options += [w for n, v in details.items() for w in (f"--{n.replace('_', '-')}", v)]
-    words = (owner.noun, "role", verb, owner_id, assignment.role, *options)
-    path = (owner.plural, owner_id, "roles", assignment.role)
-    query = {"everywhere": "true"} if where is None else {"audience": where}
-    if verb == "assign":
-        return Command(words, "PUT", path, details or None, query)
-    return Command(words, "DELETE", path, query=query | details)
+    """The command that assigns a role to a client, user or group."""
+    name = AssignmentName(
+        role=assignment.role, audience=assignment.audience, everywhere=assignment.audience is None
+    )
+    details = AssignmentDetails(expires_at=assignment.expires_at, reason=reason)
+    return RolesOf(owner).assign.command(owner_id, name, fields=details)
 
 
-def sentence_of(verb: str, name: str, assignment: Assignment) -> str:
-    """What was done to the principal of this name."""
-    done = "assigned to" if verb == "assign" else "unassigned from"
-    where = f"{assignment.where}{until(assignment.expires_at)}"
-    return f"The role {assignment.role} is {done} {name}, {where}."
+def _assignment(name: Any, end: datetime | None) -> Assignment:
+    return Assignment(role=name.role, audience=name.audience, expires_at=end)
 
 
-def _details(assignment: Assignment, reason: str) -> dict[str, str]:
-    members = {"expires_at": in_json(assignment.expires_at), "reason": reason}
-    return {name: value for name, value in members.items() if value}
-
-
-def _authorized_scopes(work: RoleWork, assignment: Assignment) -> list[str]:
+def _authorized_scopes(work: RoleWork, assignment: RolePlace) -> list[str]:
     scopes = work.roles.get(assignment.role).scopes
     if assignment.audience is not None:
         work.audiences.get(assignment.audience)
@@ -173,7 +323,7 @@ def _end(assignment: Assignment) -> str:
     return "lasts" if end is None else f"ends at {utc(end)}"
 
 
-def _without(rights: Rights, assignment: Assignment) -> Rights:
+def _without(rights: Rights, assignment: RolePlace) -> Rights:
     """The rights that stay when the role is unassigned."""
     left = (
         grant

@@ -44,7 +44,11 @@ def _state(work: UserWork, user_id: str, _: str = "") -> UserState:
     return UserState(groups=groups, **asdict(work.attempts.state_of(user_id)))
 
 
-USER_ROLES = RolesOf(USER)
+USER_ROLES = RolesOf(
+    USER,
+    of_groups=" Those that groups give are included, also groups at trusted issuers: `via` names"
+    " the group. It is null for what is assigned to the user itself.",
+)
 STATE = PartOf[UserWork, UserState](
     owner=USER,
     name="state",
@@ -55,7 +59,7 @@ STATE = PartOf[UserWork, UserState](
     item=_state,
     key="",
 )
-OPERATIONS: tuple[Operation[UserWork], ...] = (
+OPERATIONS: tuple[Operation[Any], ...] = (
     Operation(
         name="revoke_user_tokens",
         on=USER,
@@ -77,4 +81,5 @@ OPERATIONS: tuple[Operation[UserWork], ...] = (
         run=lambda work, user_id, _: work.users.unlock(user_id),
         done="{name} can sign in at once.",
     ),
+    *USER_ROLES.operations,
 )

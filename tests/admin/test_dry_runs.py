@@ -79,6 +79,8 @@ def test_a_dry_run_writes_nothing_at_all(admin: AdminApi, deployment: Deployment
         ("DELETE", "/clients/unused", {}, None),
         ("DELETE", f"/users/{alice}", {}, None),
         ("DELETE", f"/groups/{team}", {}, None),
+        ("PUT", f"/users/{alice}/roles/runner", at, {"expires_at": "2099-01-01T00:00:00Z"}),
+        ("PUT", "/clients/ci/roles/runner", {"everywhere": "true"}, None),
         ("DELETE", "/clients/ci/roles/runner", at, None),
         ("DELETE", f"/groups/{team}/roles/runner", at, None),
         ("DELETE", f"/clients/ci/secrets/{secret}", {"and_its_tokens": "true"}, None),

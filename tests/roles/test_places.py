@@ -1,8 +1,13 @@
 """Where roles are assigned."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from issuer.roles import Assignment
+from issuer.roles.operations import AssignmentName, UnassignmentDetails, assign_command
+from issuer.users import USER
+from issuer.users.operations import USER_ROLES
 from tests.builders import Deployment
 
 
@@ -44,3 +49,22 @@ def test_each_place_is_there_once(places: Deployment):
 
 def test_no_more_than_asked_for_are_found(places: Deployment):
     assert len(found(places, ["some"], limit=2)) == 2
+
+
+def test_a_command_and_its_request_name_the_place_and_say_the_rest():
+    end = datetime(2027, 6, 30, tzinfo=UTC)
+    command = assign_command(
+        USER, "alice", Assignment(role="some", audience="os-a", expires_at=end)
+    )
+    assert str(command) == (
+        "issuer user role assign alice some --audience os-a --expires-at 2027-06-30T00:00:00Z"
+    )
+    path = ("users", "alice", "roles", "some")
+    assert (command.method, command.path, command.query) == ("PUT", path, {"audience": "os-a"})
+    assert command.body == {"expires_at": "2027-06-30T00:00:00Z"}
+    name, why = AssignmentName(role="some", everywhere=True), UnassignmentDetails(reason="a b")
+    command = USER_ROLES.unassign.command("alice", name, fields=why)
+    assert str(command) == "issuer user role unassign alice some --everywhere --reason 'a b'"
+    query = {"everywhere": "true", "reason": "a b"}
+    assert (command.method, command.path, command.query) == ("DELETE", path, query)
+    assert command.body is None

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from issuer.cli import output
-from issuer.cli.assignments import assignment_commands
 from issuer.cli.clients.key import create_key
 from issuer.cli.clients.secrets import FOR_KUBERNETES, show_rotation
 from issuer.cli.clients.trust import OPTIONS_OF_TRUSTS, add_trust, explain_trust
@@ -18,7 +17,7 @@ from issuer.cli.command import argument, content_of, flag, new_app, option
 from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
 from issuer.cli.operations import OperationCommands
-from issuer.cli.options import ClientId, known_clients, known_roles
+from issuer.cli.options import ClientId, known_roles
 from issuer.clients.client import CLIENT, Client
 from issuer.clients.documents import read_document
 from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
@@ -33,12 +32,7 @@ operations.part(ROTATION, OPERATIONS, status=show_rotation)
 operations.part(KEYS, OPERATIONS, create=create_key)
 trusts = operations.part(TRUSTS, OPERATIONS, explain=explain_trust)
 trusts.command("add", parameters=OPTIONS_OF_TRUSTS)(add_trust)
-app.add_typer(
-    assignment_commands(
-        CLIENT_ROLES, "ci-bot", lambda work, name: work.clients.get(name), known_clients
-    ),
-    name="role",
-)
+operations.part(CLIENT_ROLES.part, OPERATIONS)
 commands = CollectionCommands(app, CLIENT, ClientId)
 
 _ROLES_AT_AUDIENCES = Annotated[

@@ -12,7 +12,7 @@ from issuer.cli.running.token_cache import unverified
 from issuer.errors import Forbidden, NotFound
 from issuer.inspection.components import Components
 from issuer.roles import Assignment, HeldRole
-from issuer.roles.operations import command_of
+from issuer.roles.operations import assign_command
 from issuer.verifiers.known_verifiers import DescribedVerifier, LeftOutVerifiers
 from issuer.vocabulary import SigningAlgorithm
 
@@ -35,7 +35,7 @@ class ServerAssignments(_PartOfWork):
 
     def assign(self, principal_id: str, assignment: Assignment, reason: str = "") -> None:
         owner = self._work.kinds[principal_id]
-        request = command_of(owner, "assign", principal_id, assignment, reason)
+        request = assign_command(owner, principal_id, assignment, reason)
         body = {**(request.body or {}), **self._work.kept} or None
         self._work.change(request.method, *request.path, body=body, **request.query)
 

@@ -21,6 +21,7 @@ from issuer.cli.remote.parts import (
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import Model, ServerTransaction, parsed
 from issuer.clients.client import CLIENT
+from issuer.fields.fields import Fields
 from issuer.groups import GROUP
 from issuer.keys.described import DescribedKey, RevokedKey
 from issuer.manifest import InvalidManifest, ManifestPlan
@@ -29,8 +30,7 @@ from issuer.manifest.changes import plan_of
 from issuer.manifest.reading import Manifest
 from issuer.operations import About, Creation, Key, Operation, OperationQuestion, PartOf
 from issuer.resources import ResourceType
-from issuer.roles import ROLE, Assignment
-from issuer.roles.operations import RolesOf, command_of
+from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 
@@ -68,13 +68,6 @@ class ServerWork(ServerTransaction):
         answer = self.change("DELETE", resource_type.plural, key, **more)
         return _question(answer) or OperationQuestion("", "", "")
 
-    def unassign(
-        self, roles: RolesOf, about: About, assignment: Assignment, reason: str
-    ) -> OperationQuestion:
-        request = command_of(roles.owner, "unassign", about.owner_id, assignment, reason)
-        answer = self.send(request.method, request.path, request.query, dry_run=self.is_dry)
-        return _question(answer) or OperationQuestion("", "", "")
-
     def items(self, part: PartOf[Any, Any], owner_id: str, limit: int | None) -> list[Any]:
         model = part.model
         if model is None or part.member:
@@ -98,28 +91,30 @@ class ServerWork(ServerTransaction):
         item: Key,
         called: str,
         flags: frozenset[str],
+        fields: Fields | None = None,
     ) -> tuple[BaseModel | str | None, OperationQuestion | None]:
         """A dry run says what must be asked, and before the change, whether it has warnings."""
         question = None
-        if not isinstance(item, str) and len(item) > 1:  # one a request
+        if isinstance(item, tuple) and len(item) > 1:  # one a request
             each = [self.perform(operation, owner_id, (key,), "", flags)[1] for key in item]
             asked = " ".join(one.says_all for one in each if one)
             return None, OperationQuestion(asked, "", "") if asked else None
-        if not isinstance(item, str):
+        if isinstance(item, tuple):
             (item,) = item
         if operation.patch is not None:
             if operation.question is not None:
                 name = operation.owner.name_of(self.collection(operation.owner).get(owner_id))
                 question = operation.question(self, About(owner_id, name, item, called, flags))
             return operation.do(self, owner_id, item, flags), question
-        method, path = operation.method, operation.path(owner_id, item)
-        if operation.method != "PUT" and (operation.question is not None or self.is_dry):
-            tried = self.send(method, path, dict.fromkeys(flags, "true"), dry_run=True)
+        request = operation.command(owner_id, item, flags, fields=fields)
+        if not operation.adds and (operation.question is not None or self.is_dry):
+            tried = self.send(request.method, request.path, request.query, dry_run=True)
             question = _question(tried)
         if self.is_dry:
             return None, question
-        chosen = flags | operation.overrides(question)
-        made = self.send(method, path, dict.fromkeys(chosen, "true"))
+        chosen = {**request.query, **dict.fromkeys(operation.overrides(question), "true")}
+        body = {**(request.body or {}), **(self.kept if operation.gives_rights else {})} or None
+        made = self.send(request.method, request.path, chosen, body)
         if operation.answers is not None:
             return parsed(operation.answers, made), question
         return (question.ends if question and not operation.parameter else None) or None, question

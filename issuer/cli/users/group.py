@@ -2,20 +2,20 @@
 
 from typing import Annotated
 
-from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands, Parts
 from issuer.cli.command import argument, new_app, option
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import find_group
 from issuer.cli.operations import OperationCommands
-from issuer.cli.options import GroupName, known_groups, known_users
+from issuer.cli.options import GroupName, known_users
 from issuer.composition import UnitOfWork
 from issuer.fields.usernames import fold_username
 from issuer.groups import GROUP
 from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS
 
 app = new_app("Groups of users, whose members hold the roles of the group.")
-app.add_typer(assignment_commands(GROUP_ROLES, "platform", find_group, known_groups), name="role")
+operations = OperationCommands(app, GroupName, find_group, "platform")
+operations.part(GROUP_ROLES.part, OPERATIONS)
 commands = CollectionCommands(app, GROUP, GroupName, find_group)
 
 _NAMED = 20  # members
@@ -53,4 +53,4 @@ commands.delete(
     "platform",
 )
 
-OperationCommands(app, GroupName, find_group, "platform").part(MEMBERS, OPERATIONS, known_users)
+operations.part(MEMBERS, OPERATIONS, known_users)

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from issuer.cli import output
-from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands, Parts
 from issuer.cli.command import argument, flag, new_app, option
 from issuer.cli.confirming import ask
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import find_user, managing, operator
 from issuer.cli.operations import NewOutput, OperationCommands
-from issuer.cli.options import PasswordStdin, UserName, known_clients, known_users
+from issuer.cli.options import PasswordStdin, UserName, known_clients
 from issuer.cli.users.importing import import_users
 from issuer.composition import UnitOfWork
 from issuer.sign_in import NewInvitation
@@ -24,8 +23,8 @@ from issuer.users.operations import OPERATIONS, STATE, USER_ROLES
 
 _GENERATED_BYTES = 18  # 24 characters
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
-app.add_typer(assignment_commands(USER_ROLES, "alice", find_user, known_users), name="role")
 operations = OperationCommands(app, UserName, find_user, "alice")
+operations.part(USER_ROLES.part, OPERATIONS)
 for part in (sign_in.FACTORS, sign_in.IDENTITIES, sign_in.SESSIONS):
     operations.part(part, sign_in.OPERATIONS)
 operations.part(sign_in.CONSENTS, sign_in.OPERATIONS, known_clients)

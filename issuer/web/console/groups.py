@@ -13,7 +13,7 @@ from issuer.groups.operations import GROUP_ROLES, MEMBERS, OPERATIONS, REVOKED
 from issuer.resources import Command
 from issuer.users import USER
 from issuer.values import lazy_property
-from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
+from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -37,8 +37,8 @@ class GroupsScreen(CollectionScreen):
 class OneGroupScreen(PrincipalScreen):
     """`?after=` pages the members; `?edit=yes` is the form."""
 
-    FORM, NAME, ROLES = FORM, "name", GROUP_ROLES
-    ACTIONS = {**changes_of(GROUP), **ASSIGNING, **actions_of(OPERATIONS)}
+    FORM, NAME = FORM, "name"
+    ACTIONS = {**changes_of(GROUP), **actions_of(OPERATIONS)}
     PARAMETERS = ("edit", "after")
     SIGN_IN = dict.fromkeys(ACTIONS, NeedsSignIn.IF_PROTECTED)
 
@@ -78,7 +78,7 @@ class OneGroupScreen(PrincipalScreen):
             commands=(
                 GROUP.show_command(key),
                 MEMBERS.list_command(key),
-                GROUP_ROLES.list_command(key),
+                GROUP_ROLES.part.list_command(key),
             ),
             section=section,
             members=Listing(

@@ -13,7 +13,7 @@ from tests.web.console.conftest import forged, person, stored
 
 PAGE_READ = "users.given_as \nFROM users"  # after the session and the rights
 ENABLE = {"do": "enable"}
-EVERYWHERE = {"do": "assign", "everywhere": "yes", "confirmed": "yes"}
+EVERYWHERE = {"do": "assign-role", "everywhere": "yes", "confirmed": "yes"}
 OWN_ROLE, ANOTHER = ({**EVERYWHERE, "role": each} for each in ("operator-role", "boss-role"))
 
 

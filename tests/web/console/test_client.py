@@ -163,7 +163,7 @@ def test_who_may_only_read_sees_no_button_and_changes_nothing(
     page = operator.get(PAGE)
     assert "<button" not in page.response.text.partition('class="screen"')[2]
     for do in (
-        "assign",
+        "assign-role",
         "save",
         "disable",
         "delete",
@@ -193,7 +193,7 @@ def test_equal_events_are_one_line(
 
 def test_a_role_is_assigned_after_saying_what_it_gives(admin: Browser, deployment: Deployment):
     deployment.role("reader", ["agents:read", "sessions:read"])
-    asked = send(admin, PAGE, do="assign", role="reader", audience="my-os")
+    asked = send(admin, PAGE, do="assign-role", role="reader", audience="my-os")
     assert "ci-bot gains agents:read." in asked.text
     done = admin.follow(confirm(admin, asked))
     assert "The role reader is assigned to ci-bot, at my-os." in done.text
@@ -205,7 +205,7 @@ def test_a_role_is_assigned_after_saying_what_it_gives(admin: Browser, deploymen
 
 
 def test_a_role_is_unassigned_after_saying_what_is_lost(admin: Browser, deployment: Deployment):
-    asked = send(admin, PAGE, do="unassign", role="web-runner", everywhere="yes")
+    asked = send(admin, PAGE, do="unassign-role", role="web-runner", everywhere="yes")
     assert "ci-bot loses agents:web:run." in asked.text
     assert not events(deployment, "role.unassigned")
     done = admin.follow(confirm(admin, asked))
@@ -217,11 +217,11 @@ def test_an_assignment_that_cannot_be_stands_at_its_field(admin: Browser):
     for typed, message in (
         ({"role": "no-role", "everywhere": "yes"}, "There is no role"),
         ({"role": "web-runner", "audience": "nowhere"}, "There is no audience"),
-        ({"role": "web-runner"}, "Name one audience, or choose everywhere."),
-        ({"role": "web-runner", "audience": "my-os", "everywhere": "yes"}, "Name one audience"),
-        ({"everywhere": "yes"}, "Name the role."),
+        ({"role": "web-runner"}, "name either one audience or everywhere"),
+        ({"role": "web-runner", "audience": "my-os", "everywhere": "yes"}, "name either one"),
+        ({"everywhere": "yes"}, "is required"),
     ):
-        page = send(admin, PAGE, do="assign", **typed)
+        page = send(admin, PAGE, do="assign-role", **typed)
         assert page.status == httpx.codes.BAD_REQUEST
         assert message in page.text
 
@@ -231,9 +231,11 @@ def test_a_role_of_the_issuer_is_only_assigned_by_an_admin(
 ):
     operator = signed_in(WRITE)
     deployment.role("key-reader", ["issuer:keys:read"])
-    page = send(operator, PAGE, do="assign", role="key-reader", everywhere="yes")
+    page = send(operator, PAGE, do="assign-role", role="key-reader", everywhere="yes")
     assert page.status == httpx.codes.FORBIDDEN
-    again = send(operator, PAGE, do="assign", role="key-reader", everywhere="yes", confirmed="yes")
+    again = send(
+        operator, PAGE, do="assign-role", role="key-reader", everywhere="yes", confirmed="yes"
+    )
     assert again.status == httpx.codes.FORBIDDEN
 
 

@@ -30,7 +30,7 @@ def ends(deployment: Deployment, principal_id: str) -> list[datetime | None]:
 
 
 def test_a_role_is_assigned_for_some_hours_after_a_question(admin: Browser, deployment: Deployment):
-    typed = {"do": "assign", "role": "runner", "audience": "my-os", "until": "8h"}
+    typed = {"do": "assign-role", "role": "runner", "audience": "my-os", "expires_at": "8h"}
     typed["reason"] = "Ticket 4711"
     asked = forged(deployment, admin, PAGE, **typed)
     assert "Assign runner to alice, at my-os, until 2026-11-25 20:00 UTC?" in asked.text
@@ -44,8 +44,8 @@ def test_a_role_is_assigned_for_some_hours_after_a_question(admin: Browser, depl
 
 
 def test_the_question_says_how_an_end_moves(admin: Browser, deployment: Deployment):
-    typed = {"do": "assign", "role": "runner", "everywhere": "yes"}
-    forged(deployment, admin, PAGE, **typed, until="2026-12-01", confirmed="yes")
+    typed = {"do": "assign-role", "role": "runner", "everywhere": "yes"}
+    forged(deployment, admin, PAGE, **typed, expires_at="2026-12-01", confirmed="yes")
     asked = forged(deployment, admin, PAGE, **typed)
     assert "Change when runner of alice ends, everywhere?" in asked.text
     assert "It ends at 2026-12-01 00:00 UTC now. After the change it lasts." in asked.text
@@ -56,15 +56,17 @@ def test_the_question_says_how_an_end_moves(admin: Browser, deployment: Deployme
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ({"until": "tomorrow"}, "must be like 2026-11-01"),
-        ({"until": "2026-11-25T11:00:00Z"}, "is in the past"),
+        ({"expires_at": "tomorrow"}, "must be like 2026-11-01"),
+        ({"expires_at": "2026-11-25T11:00:00Z"}, "is in the past"),
         ({"reason": "x" * 501}, "at most 500"),
     ],
 )
 def test_what_is_wrong_is_an_error_at_the_field(
     admin: Browser, deployment: Deployment, typed: dict[str, str], message: str
 ):
-    refused = forged(deployment, admin, PAGE, do="assign", role="runner", everywhere="yes", **typed)
+    refused = forged(
+        deployment, admin, PAGE, do="assign-role", role="runner", everywhere="yes", **typed
+    )
     assert message in refused.text
     assert f'id="{next(iter(typed))}-error"' in refused.response.text
     assert ends(deployment, "alice") == []
@@ -75,7 +77,7 @@ def test_unassigning_what_ends_says_what_members_lose(admin: Browser, deployment
     with deployment.changing() as work:
         end = deployment.clock() + EIGHT_HOURS
         work.assignments.assign("night", Assignment(role="runner", expires_at=end))
-    asked = forged(deployment, admin, GROUP, do="unassign", role="runner", everywhere="yes")
+    asked = forged(deployment, admin, GROUP, do="unassign-role", role="runner", everywhere="yes")
     assert "alice loses agents:run at" in asked.text
 
 

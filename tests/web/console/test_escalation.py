@@ -245,7 +245,7 @@ def test_the_last_admin_by_role_cannot_lose_it(deployment: Deployment, signed_in
     for path, form in (
         (role, {"do": "delete", "cascade": "yes", "typed": "admins"}),
         (role, {"do": "apply", "version": "1"}),
-        (client, {"do": "unassign", "role": "admins", "everywhere": "yes"}),
+        (client, {"do": "unassign-role", "role": "admins", "everywhere": "yes"}),
         (client, {"do": "delete", "typed": "second"}),
         (client, {"do": "disable"}),
         (client, {"do": "delete-secret", "secret_id": secret.id}),
@@ -289,4 +289,4 @@ def buttons(page: PageSeen) -> set[str]:
 
 def is_general(form: dict[str, str]) -> bool:
     """Whether the form is also for changes that concern no right at the issuer."""
-    return form.get("do") in {None, "force", "assign", "unassign", "apply", "save"}
+    return form.get("do") in {None, "force", "assign-role", "unassign-role", "apply", "save"}

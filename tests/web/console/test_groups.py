@@ -105,12 +105,12 @@ def test_a_question_about_a_role_names_the_members(
 ):
     deployment.role("read", ["agents:read"])
     form = {"role": "read", "audience": "my-os"}
-    asked = forged(deployment, admin, PAGE, do="assign", **form)
+    asked = forged(deployment, admin, PAGE, do="assign-role", **form)
     assert "Platform gains agents:read." in asked.text
     assert "It has 2 members." in asked.text
     assert "alice gains agents:read at my-os" in asked.text
-    forged(deployment, admin, PAGE, do="assign", **form, confirmed="yes")
-    asked = forged(deployment, admin, PAGE, do="unassign", **form)
+    forged(deployment, admin, PAGE, do="assign-role", **form, confirmed="yes")
+    asked = forged(deployment, admin, PAGE, do="unassign-role", **form)
     assert "bob loses agents:read at my-os" in asked.text
     assert "revoked" in asked.text
     assert "keep what they have" not in asked.text
@@ -121,7 +121,7 @@ def test_a_group_that_was_changed_after_the_question_is_asked_about_again(
 ):
     """So that nobody gets rights whom the page did not name."""
     deployment.role("read", ["agents:read"])
-    form = {"do": "assign", "role": "read", "audience": "my-os"}
+    form = {"do": "assign-role", "role": "read", "audience": "my-os"}
     asked = forged(deployment, admin, PAGE, **form).form(PAGE).fields
     assert asked["confirmed"] == "yes"
     with deployment.changing() as work:
@@ -153,7 +153,7 @@ def test_the_page_of_a_user_says_which_group_gives_what(
 ):
     page = admin.get("/console/users/alice", at="my-os")
     assert page.text.count("through the group Platform") == 2
-    assert "unassign" not in {value for _, value in buttons(page.response.text)}
+    assert "unassign-role" not in {value for _, value in buttons(page.response.text)}
     assert "1 membership" in forged(deployment, admin, "/console/users/alice", do="delete").text
 
 

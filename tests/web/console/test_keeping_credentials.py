@@ -33,7 +33,7 @@ def is_assigned(deployment: Deployment) -> bool:
 def test_an_assignment_asks_and_keeps_what_is_selected(
     admin: Browser, deployment: Deployment, prepared: str
 ):
-    page, form = "/console/clients/ci", {"do": "assign", "role": "keepers", "audience": URL}
+    page, form = "/console/clients/ci", {"do": "assign-role", "role": "keepers", "audience": URL}
     asked = forged(deployment, admin, page, **form, confirmed="yes")
     assert asked.status == 409
     assert f"theirs of ci ({prepared}, given by helpdesk)" in asked.text
@@ -60,7 +60,7 @@ def test_a_manifest_asks_as_well(admin: Browser, deployment: Deployment, prepare
 
 
 def test_a_person_who_cannot_sign_in_any_more_is_named(admin: Browser, deployment: Deployment):
-    form = {"do": "assign", "role": "keepers", "audience": URL, "confirmed": "yes"}
+    form = {"do": "assign-role", "role": "keepers", "audience": URL, "confirmed": "yes"}
     done = forged(deployment, admin, "/console/users/bob", **form)
     text = admin.follow(done).text
     assert "is assigned to bob" in text
@@ -73,7 +73,7 @@ def test_a_group_that_gets_rights_asks_which_members_stay(admin: Browser, deploy
     with administration.changing(Actor("helpdesk"), ["issuer:groups:write"]) as work:
         work.groups.add_members(group, ["bob"])
     page = f"/console/groups/{group}"
-    form = {"do": "assign", "role": "keepers", "audience": URL}
+    form = {"do": "assign-role", "role": "keepers", "audience": URL}
     asked = forged(deployment, admin, page, **form, confirmed="yes")
     assert asked.status == 409
     assert "Keep these members?" in asked.text

@@ -108,7 +108,7 @@ def test_who_may_only_read_sees_no_button_and_changes_nothing(
     operator = signed_in(READ)
     page = operator.get(PAGE)
     assert "<button" not in page.response.text.partition('class="screen"')[2]
-    for do in ("assign", *ACTS):
+    for do in ("assign-role", *ACTS):
         refused = forged(deployment, operator, PAGE, do=do, confirmed="yes", typed="alice")
         assert refused.status == httpx.codes.FORBIDDEN, do
     assert operator.get(PAGE, edit="yes").status == httpx.codes.FORBIDDEN
@@ -162,7 +162,7 @@ def test_sign_ins_are_found_behind_many_other_events(
 
 def test_a_role_is_assigned_after_saying_what_it_gives(admin: Browser, deployment: Deployment):
     deployment.role("reader", ["agents:read"])
-    asked = send(admin, PAGE, do="assign", role="reader", audience="my-os")
+    asked = send(admin, PAGE, do="assign-role", role="reader", audience="my-os")
     assert "alice gains agents:read." in asked.text
     done = admin.follow(confirm(admin, asked))
     assert "The role reader is assigned to alice, at my-os." in done.text
@@ -171,7 +171,7 @@ def test_a_role_is_assigned_after_saying_what_it_gives(admin: Browser, deploymen
 
 
 def test_a_role_is_unassigned_after_saying_what_is_lost(admin: Browser, deployment: Deployment):
-    asked = send(admin, PAGE, do="unassign", role="web-runner", everywhere="yes")
+    asked = send(admin, PAGE, do="unassign-role", role="web-runner", everywhere="yes")
     assert "alice loses agents:web:run." in asked.text
     admin.follow(confirm(admin, asked))
     assert events(deployment, "role.unassigned")[-1].target == "alice-id"
@@ -183,7 +183,9 @@ def test_a_role_of_the_issuer_is_only_assigned_by_an_admin(
     operator = signed_in(WRITE)
     deployment.role("key-reader", ["issuer:keys:read"])
     for confirmed in ({}, {"confirmed": "yes"}):
-        page = send(operator, PAGE, do="assign", role="key-reader", everywhere="yes", **confirmed)
+        page = send(
+            operator, PAGE, do="assign-role", role="key-reader", everywhere="yes", **confirmed
+        )
         assert page.status == httpx.codes.FORBIDDEN
 
 
@@ -340,8 +342,8 @@ def test_the_question_shows_no_scopes_to_a_person_who_may_not_read_roles(
     deployment.role("secret-plans", ["agents:plans:run"])
     deployment.user("dora", id="dora")
     path, form = "/console/users/dora", {"role": "secret-plans", "everywhere": "yes"}
-    asked = send(signed_in("issuer:users:write"), path, do="assign", **form)
+    asked = send(signed_in("issuer:users:write"), path, do="assign-role", **form)
     assert "gains the scopes of the role, unless it holds them otherwise" in asked.text
     assert "agents:plans:run" not in asked.text
     reader = signed_in("issuer:users:write", "issuer:roles:read", username="reader")
-    assert "gains agents:plans:run" in send(reader, path, do="assign", **form).text
+    assert "gains agents:plans:run" in send(reader, path, do="assign-role", **form).text

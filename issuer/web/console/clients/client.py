@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients.client import CLIENT, Client, ClientFields, SecretFields
-from issuer.clients.operations import CLIENT_ROLES, OPERATIONS, SECRETS
+from issuer.clients.operations import OPERATIONS, SECRETS
 from issuer.directory import ClientRecord
 from issuer.explain.commands import preview
 from issuer.resources.resource_type import members_of
@@ -15,7 +15,7 @@ from issuer.values import lazy_property
 from issuer.vocabulary import GrantType, RegisteredBy
 from issuer.web.console.clients import credentials, trusts
 from issuer.web.console.clients.clients import FORM, effects, members_for
-from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
+from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import effective_rights, token_preview
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.operations import actions_of
@@ -32,12 +32,11 @@ class OneClientScreen(PrincipalScreen):
     `?kind=` is the form for a new trust of that kind, `?trust=` that for an existing one.
     """
 
-    FORM, ROLES = FORM, CLIENT_ROLES
+    FORM = FORM
     MAX_FORM = MAX_BYTES
     FORMS = {"kind": trusts.show_new_trust, "trust": trusts.show_trust}
     ACTIONS = {
         **changes_of(CLIENT),
-        **ASSIGNING,
         **actions_of(OPERATIONS, credentials.show_secret),
         "add-key": credentials.add_key,
         "fetch-keys": credentials.fetch_keys,
@@ -47,7 +46,8 @@ class OneClientScreen(PrincipalScreen):
     PARAMETERS = ("at", "edit", *FORMS)
     SIGN_IN = {
         **dict.fromkeys(
-            (*ASSIGNING, "disable", "revoke-tokens", "delete"), NeedsSignIn.IF_PROTECTED
+            (*PrincipalScreen.ON_OTHERS, "disable", "revoke-tokens", "delete"),
+            NeedsSignIn.IF_PROTECTED,
         ),
         "fetch-keys": NeedsSignIn.NEVER,
     }

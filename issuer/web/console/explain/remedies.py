@@ -11,7 +11,7 @@ from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.explain.explaining import Explanation, Lacking, LackingRule
 from issuer.resources import Command, ResourceType
 from issuer.roles import ROLE, Assignment, Role
-from issuer.roles.operations import command_of
+from issuer.roles.operations import assign_command
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
 from issuer.vocabulary import GrantType
@@ -70,7 +70,7 @@ def _assign(work: UnitOfWork, lacking: Lacking) -> Iterator[Remedy]:
     if fitting:
         role = min(fitting, key=lambda r: (not {*scopes} <= {*r.scopes}, len(r.scopes))).name
         assignment = Assignment(role=role, audience=audience.id)
-        command = command_of(kind, "assign", key, assignment, "")
+        command = assign_command(kind, key, assignment)
         text = f"Assign {name} the role {role} at {audience.id}."
         yield Remedy(text, page_of(kind, key, "#roles"), command)
     elif not _roles_of(lacking):

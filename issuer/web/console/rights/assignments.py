@@ -1,9 +1,8 @@
 """Roles assigned to a client, a user or a group: the section that shows them, and its forms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -13,14 +12,12 @@ from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
-from issuer.fields.fields import Fields, Reason
 from issuer.fields.ids import fold_id
-from issuer.fields.times import has_ended, in_json, instant_from
 from issuer.groups import GROUP
-from issuer.operations import About
-from issuer.resources import Command, ResourceType
+from issuer.resources import ResourceType
+from issuer.resources.resource_type import members_of
 from issuer.roles import ROLE, Assignment
-from issuer.roles.operations import RolesOf, command_of, sentence_of
+from issuer.roles.operations import AssignmentDetails, AssignmentName
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.screens.operator import Operator, readable
@@ -91,6 +88,7 @@ def assignments_section(
         "more": max(0, len(held) - _SHOWN),
         "roles": some_keys(operator, work, ROLE),
         "audiences": audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE),
+        "members": members_of(AssignmentName) | members_of(AssignmentDetails),
     }
 
 
@@ -100,8 +98,7 @@ class PrincipalScreen(ResourceScreen):
     What a role gives decides who may assign it, not what the principal has.
     """
 
-    ROLES: ClassVar[RolesOf]
-    ON_OTHERS = ("assign", "unassign")
+    ON_OTHERS = ("assign-role", "unassign-role")
 
     @lazy_property
     def record(self) -> ClientRecord | UserRecord:
@@ -125,58 +122,3 @@ class PrincipalScreen(ResourceScreen):
     def wrong(self, error: InvalidField) -> Response:
         sentence = f"Nothing was changed. {error}"
         return self.page(values=self.form, errors=self.FORM.errors(error), error=sentence)
-
-    def assign(self) -> Response:
-        """Or `unassign`: asks first. `InvalidField` for the fields of the form."""
-        assignment, verb = _assignment(self.form, self.parts.clock()), self.form["do"]
-        reason = _Reason.read({"reason": self.form.get("reason", "").strip()}).reason
-        command = command_of(self.TYPE, verb, self.key, assignment, reason)
-        if not self.is_confirmed:
-            return self._ask_to_assign(assignment, command, reason)
-
-        def change(work: UnitOfWork) -> None:
-            if verb == "assign":
-                work.assignments.assign(self.key, assignment, reason)
-            else:
-                work.assignments.unassign(self.key, assignment, reason)
-
-        return self.done(change, sentence_of(verb, self.name, assignment), command)
-
-    def _ask_to_assign(self, assignment: Assignment, command: Command, reason: str) -> Response:
-        is_end, roles = self.form["do"] == "unassign", self.ROLES
-        ask = roles.question_to_unassign if is_end else roles.question_to_assign
-        with self.operator.work(self.TYPE.read) as work:
-            try:
-                question = ask(work, About(self.key, self.name, assignment.role), assignment)
-            except NotFound as error:
-                if error.kind not in {"role", "audience"}:
-                    raise
-                raise InvalidField(error.kind, str(error)) from None
-        where = assignment.audience
-        fields = {"role": assignment.role}
-        fields |= {"audience": where} if where else {"everywhere": "yes"}
-        fields |= {"until": in_json(assignment.expires_at) or "", "reason": reason}
-        asked = question.what, question.why, question.button
-        return self.confirm(asked, command, fields, is_dangerous=is_end, points=question.points)
-
-
-ASSIGNING = dict.fromkeys(PrincipalScreen.ON_OTHERS, PrincipalScreen.assign)
-
-
-class _Reason(Fields):
-    reason: Reason
-
-
-def _assignment(form: Mapping[str, str], now: datetime) -> Assignment:
-    if not (role := form.get("role", "").strip()):
-        raise InvalidField("role", "Name the role.")
-    audience, everywhere = form.get("audience", "").strip() or None, "everywhere" in form
-    if (audience is None) != everywhere:
-        raise InvalidField("audience", "Name one audience, or choose everywhere.")
-    try:
-        end = instant_from(text, now) if (text := form.get("until", "").strip()) else None
-    except ValueError as error:
-        raise InvalidField("until", str(error)) from None
-    if has_ended(end, now):
-        raise InvalidField("until", "is in the past")
-    return Assignment.of(role, audience, everywhere=everywhere, expires_at=end)

@@ -17,7 +17,7 @@ from issuer.fields.spreadsheet import as_csv
 from issuer.fields.text import escape
 from issuer.resources import Command, ResourceType
 from issuer.roles import Assignment
-from issuer.roles.operations import command_of
+from issuer.roles.operations import assign_command
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import list_query, listing
@@ -179,7 +179,7 @@ class CollectionScreen(ResourceTypeScreen):
         """The commands that create it and assign the roles."""
         members = self.TYPE.fields.model_validate(created, from_attributes=True, strict=False)
         key = self.TYPE.key_of(created)
-        assigned = (command_of(self.TYPE, "assign", key, each, "") for each in assignments)
+        assigned = (assign_command(self.TYPE, key, each) for each in assignments)
         return self.creation(members), *assigned
 
     def _kind(self, name: str) -> str:

@@ -1,6 +1,7 @@
 """Operations as actions of the page of a resource: a question, and what was done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -10,11 +11,12 @@ from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField, NotFound
+from issuer.fields.fields import Fields
 from issuer.operations import About, Creation, Key, Operation, OperationQuestion
 from issuer.resources import Command
 from issuer.resources.resource_type import members_of
 from issuer.web.console.screens.resource import Action, ResourceScreen
-from issuer.web.console.screens.resource_form import typed_members
+from issuer.web.console.screens.resource_form import as_typed, read_typed
 
 # The page that shows what was created once: with what was done, the command, and what to do next.
 Show: TypeAlias = Callable[[ResourceScreen, Any, str, Command, tuple[str, ...]], Response]
@@ -45,8 +47,9 @@ class OperationForm:
     def answer(self) -> Response:
         """Do it, if it has no question or the present one was confirmed; or else ask."""
         operation, screen, key = self.operation, self.screen, self.screen.key
-        asks = operation.question is not None and not screen.is_confirmed
-        with screen.operator.work(screen.TYPE.read if asks else screen.TYPE.write) as work:
+        asks, fields = operation.question is not None and not screen.is_confirmed, self.fields
+        scope = screen.TYPE.read if asks else screen.TYPE.write
+        with screen.operator.work(scope) as work, self._naming_fields():
             item, called = self._find(work)
             about = replace(self.about, key=item, called=called)
             question = operation.question and operation.question(work, about)
@@ -54,11 +57,11 @@ class OperationForm:
             patch = operation.patch
             body = patch and patch(work.collection(operation.owner).get(key), item)
             if is_confirmed := question is None or self._confirms(question):
-                done = operation.do(work, key, item, flags)
-        command = operation.command(key, item, flags, body)
+                done = operation.do(work, key, item, flags, fields)
+        command = operation.command(key, item, flags, body, fields)
         if is_confirmed:
-            sentences = operation.sentence(screen.name, item, done, called, flags).splitlines()
-            return screen.finished(" ".join(sentences), command)
+            said = operation.sentence(screen.name, item, done, called, flags, fields)
+            return screen.finished(" ".join(said.splitlines()), command)
         assert question is not None
         return self._ask(item, question, command)
 
@@ -66,7 +69,8 @@ class OperationForm:
     def parameter(self) -> str:
         """The field of the form that names the item, or several."""
         part = self.operation.part
-        return part.field if part and self.operation.adds else self.operation.parameter
+        takes_several = part and part.find and self.operation.adds
+        return part.field if part and takes_several else self.operation.parameter
 
     @cached_property
     def item(self) -> str:
@@ -75,6 +79,8 @@ class OperationForm:
     def _find(self, work: UnitOfWork) -> tuple[Key, str]:
         """Key and name of the item, or of several; `InvalidField` for what a person typed."""
         operation, part = self.operation, self.operation.part
+        if part and part.named:
+            return self._read(part.named), ""
         if part is None or part.find is None:
             return self.item, ""
         texts = [line.strip() for line in self.item.splitlines() if line.strip()]
@@ -87,25 +93,54 @@ class OperationForm:
                 raise
             raise InvalidField(self.parameter, str(error)) from None
 
+    @contextmanager
+    def _naming_fields(self) -> Iterator[None]:
+        """What does not exist is an error at the field that names it, if there is one."""
+        named = self.operation.part and self.operation.part.named
+        try:
+            yield
+        except NotFound as error:
+            for name, member in members_of(named).items() if named else ():
+                if member.names == error.kind:
+                    raise InvalidField(name, str(error)) from None
+            raise
+
+    def _read(self, model: type[Fields]) -> Fields:
+        return read_typed(model, self.screen.form, self.screen.parts.clock())
+
+    @cached_property
+    def fields(self) -> Fields | None:
+        """What else was typed; `InvalidField`."""
+        return self._read(self.operation.fields) if self.operation.fields else None
+
     @property
     def about(self) -> About:
         screen, session = self.screen, self.screen.operator.session
         flags = (each.name for each in self.operation.flags if each.option)
         selected = frozenset(name for name in flags if name in screen.form)
-        return About(screen.key, screen.name, self.item, "", selected, session.user_id, session.id)
+        about = About(screen.key, screen.name, self.item, "", selected, self.fields)
+        return replace(about, own_id=session.user_id, own_session=session.id)
 
     def _confirms(self, question: OperationQuestion) -> bool:
         """Whether this question was confirmed; one without warnings need not have been asked."""
         answers = self.screen.form.get(_ANSWERS, "" if question.warnings else question.subject)
         return self.screen.is_confirmed and answers == question.subject
 
+    def _typed(self, item: Key) -> dict[str, str]:
+        """The fields of the form that are not empty, as they are sent again."""
+        typed: dict[str, str] = {}
+        for each in (item, self.fields):
+            if isinstance(each, Fields):
+                typed |= as_typed(members_of(type(each)), each)
+            elif each is not None:
+                typed[self.parameter] = "\n".join(each) if isinstance(each, tuple) else each
+        return {name: text for name, text in typed.items() if text}
+
     def _ask(self, item: Key, question: OperationQuestion, command: Command) -> Response:
-        text = item if isinstance(item, str) else "\n".join(item)
-        named = {self.parameter: text} if text else {}
         return self.screen.confirm(
             (question.what, question.says, question.button),
             command,
-            {**named, _ANSWERS: question.subject},
+            {**self._typed(item), _ANSWERS: question.subject},
             boxes={each.name: each.label for each in self.operation.flags if each.option},
             values=dict.fromkeys(self.about.flags, "yes"),
             points=question.points,
@@ -116,8 +151,7 @@ class OperationForm:
 def _creation(creation: Creation[Any], show: Show | None) -> Action:
     def act(screen: ResourceScreen) -> Response:
         key, fields = screen.key, creation.fields
-        typed = typed_members(fields, members_of(fields), screen.form) if fields else {}
-        members = fields.read({n: value for n, value in typed.items() if value}) if fields else None
+        members = read_typed(fields, screen.form, screen.parts.clock()) if fields else None
         given = members.model_dump(mode="json", exclude_unset=True) if members else {}
         with screen.operator.work_once(screen.TYPE.write) as work:
             created: BaseModel = creation.run(work, key, members)

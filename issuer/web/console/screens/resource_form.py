@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic
 
 from pydantic.fields import FieldInfo
@@ -10,7 +11,7 @@ from pydantic.fields import FieldInfo
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
-from issuer.fields.times import in_seconds
+from issuer.fields.times import in_seconds, instant_from
 from issuer.resources.resource_type import (
     Control,
     FieldsT,
@@ -18,6 +19,7 @@ from issuer.resources.resource_type import (
     Member,
     ModelT,
     ResourceType,
+    members_of,
     options_of,
 )
 from issuer.settings import Settings
@@ -25,6 +27,7 @@ from issuer.web.console.screens.operator import Operator
 from issuer.web.console.screens.picks import MOST, boxes_of
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN_KEYS = 100
 ALLOW = "allow_unknown_scopes"
 
@@ -152,6 +155,18 @@ def typed_members(
     return {name: _value_of(name, each, fields[name], form) for name, each in members.items()}
 
 
+def read_typed(model: type[ModelT], form: Mapping[str, str], now: datetime) -> ModelT:
+    """The object of the members that were typed, of which ends may be a time from `now`."""
+    typed = typed_members(model, members_of(model), form)
+    for name, member in members_of(model).items():
+        if member.control is Control.END and typed[name]:
+            try:
+                typed[name] = instant_from(typed[name], now)
+            except ValueError as error:
+                raise InvalidField(name, str(error)) from None
+    return model.read({name: value for name, value in typed.items() if value})
+
+
 def as_typed(members: Mapping[str, Member], values: Fields) -> dict[str, str]:
     """The fields of a form that give these members as they are. What is secret stays empty."""
     typed: dict[str, str] = {}
@@ -171,8 +186,8 @@ def _value_of(name: str, member: Member, field: FieldInfo, form: Mapping[str, st
             return [str(each) for each in member.values if each in form]
         case Control.SWITCH:
             return name in form
-        case Control.END:
-            text = text and f"{text}T00:00:00Z"
+        case Control.END if _DAY.fullmatch(text):
+            text = f"{text}T00:00:00Z"
         case Control.DURATION:
             return int(text) if _SECONDS.fullmatch(text) else text or None
         case Control.JSON:

@@ -13,7 +13,7 @@ from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
 from issuer.users.operations import SIGNS_OUT, SIGNS_YOU_OUT
-from issuer.web.console.rights.assignments import ASSIGNING, PrincipalScreen, assignments_section
+from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_preview
 from issuer.web.console.screens.answers import ForAccountPage
 from issuer.web.console.screens.events import sign_in_history
@@ -22,8 +22,9 @@ from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Deletion, changes_of
 from issuer.web.console.users.users import FORM, show_invitation, user_states
 
-# Those that give nobody access.
+# Those that give nobody access, unless the user has rights at the issuer.
 _WITHOUT_ACCESS = (
+    *PrincipalScreen.ON_OTHERS,
     *("save", "disable", "revoke-tokens", "delete"),
     *("remove-identity", "end-session", "withdraw-consent", "end-delegation"),
 )
@@ -37,16 +38,15 @@ class OneUserScreen(PrincipalScreen):
     `?edit=yes` is the form.
     """
 
-    FORM, NAME, ROLES = FORM, "username", operations.USER_ROLES
+    FORM, NAME = FORM, "username"
     ACTIONS = {
         **changes_of(USER),
-        **ASSIGNING,
         **actions_of(
             (*operations.OPERATIONS, *sign_in.OPERATIONS, *delegations.OPERATIONS), show_invitation
         ),
     }
     PARAMETERS = ("at", "through", "edit")
-    SIGN_IN = dict.fromkeys((*ASSIGNING, *_WITHOUT_ACCESS), NeedsSignIn.IF_PROTECTED)
+    SIGN_IN = dict.fromkeys(_WITHOUT_ACCESS, NeedsSignIn.IF_PROTECTED)
     ENABLED, DISABLED = "{name} is enabled.", "{name} is disabled, and signed out everywhere."
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
 
@@ -76,7 +76,7 @@ class OneUserScreen(PrincipalScreen):
             commands=(
                 USER.show_command(key),
                 *([preview(through, user=key, audience=at)] if through else []),
-                operations.USER_ROLES.list_command(key),
+                operations.USER_ROLES.part.list_command(key),
                 *(part.list_command(key) for part in _PARTS),
             ),
             is_self=key == operator.session.user_id,
