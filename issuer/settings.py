@@ -297,6 +297,9 @@ class Settings(BaseModel):
     verifier_networks: Annotated[tuple[Network, ...], BeforeValidator(_words)] = ()
     """Addresses or networks of your AgentOS, separated by commas: reports of verifiers from others
     are ignored. By default all count, and anybody can send one."""
+    daily_inspection: bool = True
+    """Inspect each AgentOS whose audience has a `url`: once a day, and soon after the URL is set.
+    See [Inspect an AgentOS](../how-to/inspect-an-agentos.md)."""
     audit_keep: Annotated[
         Annotated[timedelta, Field(ge=timedelta(days=7))] | None, _duration_unless("forever", "0")
     ] = None

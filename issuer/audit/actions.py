@@ -98,6 +98,7 @@ _ROWS: Mapping[str, str | AuditAction] = {
     "client.tokens_revoked": "{actor} revoked all tokens of {principal}",
     "user.tokens_revoked": "{actor} revoked all tokens of {principal}",
     "group.tokens_revoked": "{actor} revoked all tokens of {principal}",
+    "audience.exposed": "{actor} found something new in the AgentOS of {target}: {findings}",
     "audience.inspected": "{actor} inspected the AgentOS of {target}",
     "audit.pruned": "{actor} deleted old audit events[, until {until}]",
     "audit.resumed": "Events are audited again after an outage",

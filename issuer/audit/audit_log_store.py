@@ -16,8 +16,10 @@ from issuer.database.tables import AuditEventRow, GroupRow, PrincipalRow, UserRo
 from issuer.errors import NotFound
 from issuer.fields.ids import fold_id
 from issuer.fields.usernames import fold_username
+from issuer.vocabulary import INSPECTOR
 
 _PAGE = 500
+_INSPECTED = "audience.inspected"
 _LOOKED_AT = 5_000
 _PLAIN_NAME = re.compile(r"[\w.@+-]+")
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
@@ -152,8 +154,13 @@ class AuditLog:
         return self._events(_newest_of(event.chain).where(near))
 
     def changes(self, limit: int) -> list[AuditEvent]:
-        """The newest events of changes, newest first."""
-        return self._events(_newest_of(CHANGES).limit(limit))
+        """The newest events of changes, newest first; without those of inspections.
+
+        Each AgentOS is inspected every day, and its tokens are events as well.
+        """
+        row = AuditEventRow
+        by_people = row.target.is_distinct_from(INSPECTOR) & (row.action != _INSPECTED)
+        return self._events(_newest_of(CHANGES).where(by_people).limit(limit))
 
     def after(self, event_id: int) -> list[AuditEvent]:
         """The next events after this id, at most a page, oldest first."""

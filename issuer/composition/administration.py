@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
@@ -162,6 +162,13 @@ class Administration:
         self._repeat(
             lambda work: work.assignments.delete_expired() + work.clients.delete_expired_scopes()
         )
+
+    def inspect_due(self) -> None:
+        """Inspect each AgentOS that was not inspected for a day."""
+        with self.reading() as work:
+            if not work.inspections.due():
+                return
+        self.inspector.inspect_due(partial(self.changing, _ISSUER, held=()), self._database)
 
     def revoke_postponed(self) -> None:
         """Revoke the tokens of principals that lost rights again, a moment after the last time."""

@@ -28,6 +28,7 @@ _REVOKE_EVERY = timedelta(seconds=1)
 _ERASE_EVERY = timedelta(minutes=1)
 _UPDATE_STATISTICS_EVERY = timedelta(days=1)
 _PRUNE_EVERY = timedelta(hours=1)
+_INSPECT_EVERY = timedelta(seconds=20)
 _PUSH_EVERY = timedelta(seconds=1)
 _WRITE_GAUGES_EVERY = timedelta(seconds=5)
 
@@ -208,6 +209,15 @@ JOBS: tuple[Job, ...] = (
         _PRUNE_EVERY,
         "`clients` that registered themselves, and what is theirs; `audit_events`",
         lambda parts: parts.administration.delete_unused_clients,
+    ),
+    Job(
+        "inspections",
+        "inspection",
+        _INSPECT_EVERY,
+        "`inspections`, `audit_events`; asks each AgentOS that has a URL, once a day",
+        lambda parts: parts.administration.inspect_due if parts.settings.daily_inspection else None,
+        needs_clock=True,
+        seconds_to_stop=SECONDS_FOR_OTHERS,
     ),
     Job(
         "erasure",

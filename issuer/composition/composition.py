@@ -25,7 +25,7 @@ from issuer.telemetry.tracing import Telemetry
 
 if TYPE_CHECKING:
     from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
-    from issuer.status.server_status import EndingStatus
+    from issuer.status.server_status import AgentOSStatus, EndingStatus
 
 
 class ProtocolParts:
@@ -140,6 +140,7 @@ class Composition(Parts):
             self.clock(),
             self.clock.monotonic(),
             self._ending,
+            self._agent_os,
         )
 
     def _ending(self) -> "EndingStatus":
@@ -147,6 +148,15 @@ class Composition(Parts):
 
         with self.administration.reading() as work:
             return ending_status(work.assignments, work.clients, self.clock())
+
+    def _agent_os(self) -> "AgentOSStatus":
+        from issuer.status.agent_os import (  # noqa: PLC0415 - for administrators
+            agent_os_states,
+            agent_os_status,
+        )
+
+        with self.administration.reading() as work:
+            return agent_os_status(agent_os_states(work))
 
 
 def compose(

@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.manifest.applying import Applied
     from issuer.manifest.reading import Manifest
     from issuer.review.store import ReviewStore
+    from issuer.usage.store import UsageStore
     from issuer.users.provisioned import ProvisionedUsers
 
 
@@ -219,6 +220,12 @@ class UnitOfWork:
 
         tokens, keyring = self._parts.tokens.issuer, self._parts.keys.keyring
         return Inspections(self._transaction, self.audiences, self.verifiers, tokens, keyring)
+
+    @cached_property
+    def usage(self) -> "UsageStore":
+        from issuer.usage.store import UsageStore  # noqa: PLC0415 - for administrators
+
+        return UsageStore(self._session)
 
     @cached_property
     def reviewed(self) -> "ReviewStore":

@@ -882,10 +882,12 @@ class UsedScopeRow(Base, table="used_scopes"):
     subject: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     client_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     scope: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    day: Mapped[datetime] = mapped_column(primary_key=True)
     allowed: Mapped[int] = mapped_column(sa.BigInteger)
     refused: Mapped[int] = mapped_column(sa.BigInteger)
     reports: Mapped[int] = mapped_column(server_default="0")
+
+    __table_args__ = (sa.Index("ix_used_scopes_day_audience_id", "day", "audience_id"),)
 
 
 class LeftOutVerifiersRow(Base, table="left_out_verifiers"):

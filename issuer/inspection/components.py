@@ -65,6 +65,11 @@ class InspectionReport(BaseModel):
     components: FoundComponents
     findings: list[Exposure]
 
+    @property
+    def rules(self) -> list[str]:
+        """The names of the rules that it breaks, in their order."""
+        return sorted({each.rule for each in self.findings})
+
 
 @dataclass(frozen=True, slots=True)
 class Component:

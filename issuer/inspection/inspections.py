@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from issuer.audiences import Audience, AudienceFields, Audiences
@@ -22,6 +23,7 @@ from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
 from issuer.vocabulary import INSPECTOR
 
 MOST_AUDIENCES = 100
+INSPECTED_EVERY = timedelta(days=1)
 _MOST_PLACES = 5_000
 
 
@@ -67,6 +69,14 @@ class Inspections(WithinTransaction):
     def find(self, audience_id: str) -> InspectionReport | None:
         """The last one, if there is one."""
         return self._store.last(audience_id)
+
+    def of_each(self, audience_ids: Iterable[str]) -> dict[str, InspectionReport]:
+        """By audience, the last ones of these."""
+        return self._store.of_each(audience_ids)
+
+    def due(self) -> list[tuple[str, str]]:
+        """The audiences whose AgentOS was not inspected for a day at its URL, with this URL."""
+        return self._store.due(self._clock() - INSPECTED_EVERY, MOST_AUDIENCES)
 
     def components_of(self, audience_id: str) -> Components | None:
         """What the AgentOS of the audience consists of; None if it was never inspected."""
@@ -133,16 +143,18 @@ class Inspections(WithinTransaction):
         return InspectionTokens.issue(self._issuer, sign, record, now)
 
     def finish(self, report: InspectionReport) -> None:
-        """Store the result; `NotFound` if the audience was deleted meanwhile, or replaced."""
+        """Store the result; `NotFound` if the audience was deleted meanwhile, or replaced.
+
+        Rules that the AgentOS did not break before are an audit event of their own.
+        """
         if self._audiences.get(report.audience).created_at > report.inspected_at:
             raise NotFound("audience", report.audience)
+        before, found = self._store.last(report.audience), report.rules
         self._store.replace(report)
-        self._trail.note(
-            "audience.inspected",
-            report.audience,
-            url=report.url,
-            findings=sorted({each.rule for each in report.findings}),
-        )
+        about, url = report.audience, report.url
+        self._trail.note("audience.inspected", about, url=url, findings=found)
+        if new := [each for each in found if before is None or each not in before.rules]:
+            self._trail.note("audience.exposed", about, url=url, findings=new)
 
 
 def _scopes_naming(roles: Iterable[RoleFields]) -> dict[str, list[str]]:

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from issuer import __version__
 from issuer.clock import Clock
-from issuer.errors import TooManyRequests
+from issuer.database import Database
+from issuer.database.only_one import if_free
+from issuer.errors import IssuerError, TooManyRequests
 from issuer.inspection import probing
 from issuer.inspection.components import InspectionReport
 from issuer.inspection.inspections import InspectionRequest, Inspections
@@ -23,10 +25,14 @@ from issuer.inspection.observed import (
     probes_of,
 )
 from issuer.inspection.rules import exposures_in
+from issuer.telemetry.logs import get_logger
 from issuer.telemetry.metrics import NOT_INSPECTED, NOTHING, Metrics
+
+log = get_logger(__name__)
 
 _AT_ONCE = 2  # a slow AgentOS holds a thread for each
 _RETRY_AFTER = 45  # seconds
+_TRIED_EVERY = 3_600.0
 _RUNNING = BoundedSemaphore(_AT_ONCE)
 _EVENTS = "text/event-stream"  # of a browser's GET, agno makes a redirect
 
@@ -38,16 +44,43 @@ class InspectionWork(Protocol):
     def inspections(self) -> Inspections: ...
 
 
+Opening: TypeAlias = Callable[[], AbstractContextManager[InspectionWork]]
+
+
 class Inspector:
     """Carries out inspections: a process two at a time."""
 
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._tried: dict[tuple[str, str], float] = {}  # when, by audience and URL
+
+    def inspect_due(self, opening: Opening, database: Database) -> None:
+        """Inspect each AgentOS that was not inspected for a day, one process at a time.
+
+        One that cannot be inspected is tried again after an hour, or when it has another URL.
+        """
+        now = self._clock.monotonic()
+        self._tried = {each: at for each, at in self._tried.items() if now - at < _TRIED_EVERY}
+        with if_free(database, "inspections") as is_free:
+            if not is_free:
+                return
+            with opening() as work:
+                due = work.inspections.due()
+            for each in due:
+                if each not in self._tried:
+                    self._tried[each] = now
+                    self._try(opening, each[0])
+
+    def _try(self, opening: Opening, audience_id: str) -> None:
+        try:
+            self.inspect(opening, audience_id)
+        except IssuerError as error:
+            log.warning("agentos_not_inspected", audience=audience_id, cause=str(error))
 
     def inspect(
         self,
-        opening: Callable[[], AbstractContextManager[InspectionWork]],
+        opening: Opening,
         audience_id: str,
         url: str | None = None,
     ) -> InspectionReport:

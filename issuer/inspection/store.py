@@ -1,9 +1,10 @@
 """The results of inspections in SQL."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from issuer.database.store import Statements, in_parts
 from issuer.database.tables import AudienceRow, InspectionRow
@@ -19,11 +20,26 @@ class InspectionStore(Statements):
     def last(self, audience_id: str) -> InspectionReport | None:
         """The last inspection of that AgentOS."""
         row = self.session.get(InspectionRow, audience_id)
-        if row is None:
-            return None
-        names = ("url", "inspected_at", "components", "findings")
-        members = {"audience": row.audience_id, **{name: getattr(row, name) for name in names}}
-        return InspectionReport.model_validate(members)
+        return _report(row) if row else None
+
+    def of_each(self, audience_ids: Iterable[str]) -> dict[str, InspectionReport]:
+        """By audience, the last inspections of those of these AgentOS that were inspected."""
+        query = select(InspectionRow)
+        return {
+            row.audience_id: _report(row)
+            for part in in_parts(audience_ids)
+            for row in self.session.scalars(query.where(InspectionRow.audience_id.in_(part)))
+        }
+
+    def due(self, before: datetime, limit: int) -> list[tuple[str, str]]:
+        """Audiences and URLs where nothing was inspected since `before`; the oldest first."""
+        row, last = AudienceRow, InspectionRow
+        is_due = or_(last.inspected_at.is_(None), last.inspected_at < before, last.url != row.url)
+        query = select(row.id, row.url).outerjoin(last, last.audience_id == row.id)
+        query = query.where(row.url.is_not(None), is_due)
+        oldest_first = last.inspected_at.asc().nulls_first()
+        rows = self.session.execute(query.order_by(oldest_first, row.id).limit(limit))
+        return [(audience_id, url) for audience_id, url in rows if url]
 
     def replace(self, report: InspectionReport) -> None:
         """Store it in place of the one before, while nobody else does, or deletes the audience."""
@@ -55,6 +71,12 @@ class InspectionStore(Statements):
         query = select(InspectionRow).order_by(InspectionRow.inspected_at.desc()).limit(limit)
         found = [_components(row) for row in self.session.scalars(query)]
         return sorted(found, key=lambda each: each.audience_id)
+
+
+def _report(row: InspectionRow) -> InspectionReport:
+    names = ("url", "inspected_at", "components", "findings")
+    members = {"audience": row.audience_id, **{name: getattr(row, name) for name in names}}
+    return InspectionReport.model_validate(members)
 
 
 def _components(row: InspectionRow) -> Components:

@@ -1,7 +1,7 @@
 """Roles and their assignments in SQL."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 
 from sqlalchemy import ColumnElement, Select, func, null, or_, select, true, union, union_all
@@ -320,6 +320,14 @@ class AssignmentStore(Statements):
         )
         rows = self.session.execute(query.order_by(end, AssignmentRow.id).limit(limit))
         return [(row, kind) for row, kind in rows]
+
+    def count_ending_at(self, audience_ids: Collection[str], within: timedelta) -> dict[str, int]:
+        """By audience, how many assignments at exactly it end within that time; some have none."""
+        row, now = AssignmentRow, self._clock()
+        query = select(row.audience_id, func.count()).where(row.audience_id.in_(audience_ids))
+        query = query.where(row.expires_at > now, row.expires_at < now + within)
+        found = self.session.execute(query.group_by(row.audience_id))
+        return {audience: number for audience, number in found if audience is not None}
 
     def users_inheriting(self, role: str) -> set[str]:
         """The ids of the users who hold it through a group or a trusted issuer."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.federation.key_source import KeySource
     from issuer.federation.provider import ProviderFailure
     from issuer.mail.mailer import Mailer
-    from issuer.status.server_status import EndingStatus
+    from issuer.status.server_status import AgentOSStatus, EndingStatus
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,4 @@ class RunningServer:
     started_at: datetime
     started: float
     ending: Callable[[], "EndingStatus"]
+    agent_os: Callable[[], "AgentOSStatus"]

@@ -45,11 +45,17 @@ class Finding(NamedTuple):
     remedy: str = ""
     path: str = ""
 
+    @property
+    def message(self) -> str:
+        """The text and the remedy."""
+        return f"{self.text} {self.remedy}".rstrip()
+
 
 def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterator[Attention]:
     """The most urgent first."""
     if status.cause is not None:
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
+    yield from _of_agent_os(status.agent_os)
     yield from _bad("keys", of_keys(status.keys, settings.signing_algorithms))
     yield from _bad("audit", of_audit(status.audit, settings, now, status.started_at))
     if (push := status.audit_push) is not None and push.failed >= _ATTEMPTS:
@@ -98,6 +104,13 @@ def of_audit(
     elif audit.is_intact:
         verb = "event is" if uncovered == 1 else "events are"
         yield Finding(subject, OK, f"{uncovered:,} {verb} newer than the last checkpoint.")
+
+
+def _of_agent_os(found: models.AgentOSStatus) -> Iterator[Attention]:
+    if number := found.exposed:
+        what = "answers requests that it" if number == 1 else "answer requests that they"
+        remedy = "issuer doctor and the overview of the console say which, and what to do."
+        yield _of("agentos", f"{number:,} AgentOS {what} should refuse.", remedy)
 
 
 def _bad(subject: str, findings: Iterable[Finding]) -> Iterator[Attention]:
@@ -153,6 +166,7 @@ def server_status(server: RunningServer) -> ServerStatus:
         verifiers=_verifiers(server),
         jobs=list(_jobs(server)),
         ending=server.ending(),
+        agent_os=server.agent_os(),
         attention=[],
     )
     status.attention = list(attention(status, server.settings, server.clock()))

@@ -113,6 +113,16 @@ class EndingStatus(BaseModel):
     is_complete: bool
 
 
+class AgentOSStatus(BaseModel):
+    """How many AgentOS answer requests that they should refuse, as their last inspections found.
+
+    Of so many as are `silent`, no verifier has reported just now, though some did in the last day.
+    """
+
+    exposed: int
+    silent: int
+
+
 class Attention(BaseModel):
     """Something that is wrong, and what to do."""
 
@@ -140,4 +150,5 @@ class ServerStatus(BaseModel):
     verifiers: VerifiersStatus
     jobs: list[JobStatus]
     ending: EndingStatus
+    agent_os: AgentOSStatus
     attention: list[Attention]

@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import filterfalse
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, select, tuple_
+from sqlalchemy.orm import aliased
 
 from issuer.database.store import Statements, delete_some, insert_into, insert_new
 from issuer.database.tables import ClientAudienceRow, UsedChallengeRow, UsedScopeRow
@@ -84,6 +85,24 @@ class UsageStore(Statements):
         added = {name: getattr(row, name) + made.excluded[name] for name in names}
         adding = made.on_conflict_do_update(index_elements=_ROW_KEY, set_=added)
         self.session.execute(adding, rows)
+
+    def requests_since(self, day: datetime, audience_ids: Collection[str]) -> dict[str, int]:
+        """By audience, how many requests were counted on `day` and later; some have none."""
+        row = UsedScopeRow
+        query = select(row.audience_id, func.sum(row.allowed + row.refused)).where(row.day >= day)
+        query = query.where(row.audience_id.in_(audience_ids)).group_by(row.audience_id)
+        return {audience: int(number) for audience, number in self.session.execute(query)}
+
+    def last_days(self, audience_ids: Collection[str]) -> dict[str, datetime]:
+        """By audience, the last day with a request; some have none."""
+        day, used = aliased(UsedScopeRow), UsedScopeRow
+        is_used = exists().where(used.day == day.day, used.audience_id == day.audience_id)
+        is_used = is_used.where(used.allowed + used.refused > 0)
+        # The days with reports are few, and each has a row without a name.
+        is_day = tuple_(day.subject, day.client_id, day.scope) == OTHERS
+        query = select(day.audience_id, func.max(day.day)).where(is_day, is_used)
+        query = query.where(day.audience_id.in_(audience_ids)).group_by(day.audience_id)
+        return dict(self.session.execute(query).all())
 
     def _with_few_ids(self, of_day: _OfDay, counts: _Counts) -> _Counts:
         """The counts, those of a subject beyond its bound added to the scopes without ids.

@@ -15,6 +15,7 @@ from issuer.status import checks
 from tests.audit.push.receivers import HttpReceiver, serving
 from tests.builders import PASSWORD, FakeClock, settings_for
 from tests.cli.driver import Cli
+from tests.inspection.inspected import inspected_in
 
 
 def test_a_new_deployment_has_no_problem(cli: Cli):
@@ -26,6 +27,18 @@ def test_a_new_deployment_has_no_problem(cli: Cli):
     }
     assert set(findings.values()) == {"ok"}
     assert "Decrypts the stored keys." in cli.done("doctor")
+
+
+def test_an_agentos_that_answers_everybody_is_a_problem(cli: Cli):
+    cli.done("audience", "create", "my-os")
+    with cli.composition() as composition:
+        inspected_in(composition, exposed=["no-verification"])
+    result = cli("doctor", "--json")
+    assert result.status == 1
+    (finding,) = [each for each in result.items if each["check"] == "my-os"]
+    assert finding["verdict"] == "problem"
+    assert "verifies no tokens" in finding["message"]
+    assert "issuer audience inspect my-os" in finding["message"]
 
 
 def test_doctor_creates_nothing(new_cli: Cli, tmp_path: Path):

@@ -295,6 +295,59 @@ def test_tokens_and_the_inspection_are_audited(deployment: Deployment, agent_os:
     assert event["details"] == {"url": agent_os.url, "findings": ["open-route"]}
 
 
+def test_what_is_new_is_an_audit_event_of_its_own(deployment: Deployment, agent_os: FakeAgentOS):
+    agent_os.open.add("/sessions")
+    inspect(deployment)
+    inspect(deployment)
+    (first,) = events(deployment, "audience.exposed")
+    assert (first["target"], first["details"]["findings"]) == ("my-os", ["open-route"])
+    agent_os.open.add("/metrics")
+    inspect(deployment)
+    newest, _ = events(deployment, "audience.exposed")
+    assert newest["details"]["findings"] == ["public-metrics"]
+
+
+def test_each_agentos_is_inspected_once_a_day(deployment: Deployment, agent_os: FakeAgentOS):
+    administration = deployment.services.administration
+
+    def inspections() -> int:
+        administration.inspect_due()
+        return len(events(deployment, "audience.inspected"))
+
+    assert inspections() == inspections() == 1
+    deployment.wait(timedelta(hours=25))
+    assert inspections() == inspections() == 2
+    (actor,) = {each["actor"] for each in events(deployment, "audience.inspected")}
+    assert actor == "issuer:background"
+
+
+def test_one_that_does_not_answer_is_tried_again_after_an_hour(
+    deployment: Deployment, agent_os: FakeAgentOS
+):
+    administration = deployment.services.administration
+    agent_os.answers["/config"] = Reply(503, b"", {})
+    administration.inspect_due()
+    tried = len(agent_os.requests)
+    del agent_os.answers["/config"]
+    administration.inspect_due()
+    assert len(agent_os.requests) == tried
+    deployment.wait(timedelta(hours=1, minutes=1))
+    administration.inspect_due()
+    assert len(events(deployment, "audience.inspected")) == 1
+
+
+def test_a_corrected_url_is_inspected_at_once(deployment: Deployment, agent_os: FakeAgentOS):
+    administration = deployment.services.administration
+    with deployment.changing() as work:
+        work.audiences.update("my-os", {"url": "http://127.0.0.1:1"})
+    administration.inspect_due()
+    assert not events(deployment, "audience.inspected")
+    with deployment.changing() as work:
+        work.audiences.update("my-os", {"url": agent_os.url})
+    administration.inspect_due()
+    assert len(events(deployment, "audience.inspected")) == 1
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_names_are_kept_as_text(deployment: Deployment, agent_os: FakeAgentOS):
     name = "<script>alert(1)</script>\x1b[31m"

@@ -12,6 +12,7 @@ from issuer.composition.composition import read_logo
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 from issuer.status import checks
+from issuer.status.agent_os import agent_os_states, of_agent_os
 from issuer.status.report import OK, PROBLEM, Finding
 
 app = new_app()
@@ -25,8 +26,9 @@ def doctor() -> None:
     To see whether the database accepts writes, it writes the time of the check and a test row that
     it rolls back. It also connects to the destination of audit events and to the mail server, if
     there are any, and sends nothing, and fetches the keys of the trusted issuers where people sign
-    in. It changes nothing else. The exit status is 1 if there is a problem, and 0 if there are only
-    warnings.
+    in. It changes nothing else. Of each AgentOS it says what the last inspection found, and asks
+    nothing. The exit status is 1 if there is a problem, such as an AgentOS that answers everybody,
+    and 0 if there are only warnings.
 
     Examples:
 
@@ -35,7 +37,8 @@ def doctor() -> None:
     """
     findings = list(_findings())
     rows = [
-        {"check": each.subject, "verdict": each.verdict, "message": each.text} for each in findings
+        {"check": each.subject, "verdict": each.verdict, "message": each.message}
+        for each in findings
     ]
     output.show_all(rows, ["check", "verdict", "message"])
     if problems := sum(each.verdict == PROBLEM for each in findings):
@@ -74,6 +77,8 @@ def _findings() -> Iterator[Finding]:
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
                 yield from checks.of_ending_rights(work.assignments, work.clients, clock())
+                for state in agent_os_states(work):
+                    yield from of_agent_os(state, settings, clock())
                 if finding := checks.of_only_way_in(issuers, work.authority):
                     yield finding
             if issuers:

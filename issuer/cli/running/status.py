@@ -99,6 +99,8 @@ def _show(found: dict[str, Any]) -> None:
         verdicts.setdefault("verifiers", "waiting")
     if (found.get("ending") or {}).get("first_at"):
         verdicts["rights"] = "warning"
+    if (found.get("agent_os") or {}).get("silent"):
+        verdicts.setdefault("agentos", "warning")
     rows = [
         {"part": part, "verdict": verdicts.get(part, "ok"), "state": state}
         for part, state in _parts(found)
@@ -136,6 +138,9 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "jobs", _jobs(found["jobs"])
     if ending := found.get("ending"):  # an older server says nothing about it
         yield "rights", _ending(ending)
+    if agent_os := found.get("agent_os"):
+        exposed, silent = agent_os["exposed"], agent_os["silent"]
+        yield "agentos", f"{exposed} exposed, {silent} silent"
 
 
 def _ending(ending: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from issuer.errors import NotAllowed, TooManyRequests
 from issuer.fields.times import in_seconds
 from issuer.operations import commands
 from issuer.settings import Settings
+from issuer.status.agent_os import agent_os_states
 from issuer.values import lazy_property
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.rights.rights_at import PARAMETERS, MatrixFilters, RightsMatrix
@@ -65,6 +66,10 @@ FORM = AudienceForm(AUDIENCE)
 class AudiencesScreen(CollectionScreen):
     FORM = FORM
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
+
+    def about(self, work: UnitOfWork, resources: Sequence[Audience]) -> dict[str, Any]:
+        """How each AgentOS is, by audience."""
+        return {"states": {each.audience.id: each for each in agent_os_states(work, resources)}}
 
 
 class OneAudienceScreen(ResourceScreen):
@@ -125,6 +130,7 @@ class OneAudienceScreen(ResourceScreen):
             uses=uses,
             matrix=matrix,
             inspection=inspection,
+            inspects_daily=self.parts.settings.daily_inspection,
             **{"errors": wrong, **shown},
         )
 

@@ -17,6 +17,7 @@ from issuer.operations.commands import DOCTOR
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
 from issuer.scopes import parse
+from issuer.status.agent_os import AgentOSState, agent_os_states, of_agent_os
 from issuer.status.concerns import ending_soon, odd_scope, unused_secrets
 from issuer.status.report import OK, PROBLEM, WARNING, Finding, audit_status, of_audit, of_keys
 from issuer.users import USER
@@ -39,6 +40,7 @@ _CHARTS = {
     "7d": ("Last 7 days", timedelta(days=1), 7),
 }
 _SHOWN = 5  # of each kind
+_CARDS = 12
 _MOST_ROLES, _MOST_SCOPES = 100, 100
 _LOCKED = "sign_in.locked"
 _COUNTED: tuple[ResourceType[Any, Any], ...] = (AUDIENCE, CLIENT, USER, GROUP, ROLE)
@@ -71,15 +73,25 @@ class OverviewScreen(ConsoleScreen):
         with operator.administration.reading(operator.actor, operator.held) as work:
             return work.audit_log.changes(_LOOKED_AT)
 
+    @lazy_property
+    def agent_os(self) -> list[AgentOSState]:
+        """The first ones; what is exposed first."""
+        if not self.operator.holds(AUDIENCE.read):
+            return []
+        with self.operator.work(AUDIENCE.read) as work:
+            return sorted(agent_os_states(work), key=lambda each: not each.exposed)
+
     def show(self) -> Response:
         reads_audit = self.operator.holds(READ)
-        findings = [*self._findings(), *self._concerns()]
+        findings = [*self._of_agent_os(), *self._findings(), *self._concerns()]
         return self.answer(
             "overview",
             "Overview",
             commands=(DOCTOR,),
             needing=[each for each in findings if each.verdict != OK],
             well=[each for each in findings if each.verdict == OK],
+            agent_os=self.agent_os[:_CARDS],
+            more_agent_os=len(self.agent_os) > _CARDS,
             steps=self._first_steps(),
             counts=[*self._counts()],
             chart=self._chart() if reads_audit else None,
@@ -87,6 +99,12 @@ class OverviewScreen(ConsoleScreen):
             changes=self._changes() if reads_audit else None,
             height=HEIGHT,
         )
+
+    def _of_agent_os(self) -> Iterator[Finding]:
+        for state in self.agent_os:
+            path = page_of(AUDIENCE, state.audience.id, "#inspection")
+            for each in of_agent_os(state, self.parts.settings, self.parts.clock()):
+                yield each._replace(remedy="", path=path)
 
     def _findings(self) -> Iterator[Finding]:
         yield self._readiness()

@@ -48,7 +48,7 @@ def test_an_audience_is_created_and_found(signed_in: SignedIn, deployment: Deplo
     assert "listed in its tokens" in text
     assert "https://os.example/mcp" in text
     listed = operator.get(LIST).text
-    assert "os-2 Second ES256 600 seconds https://os.example/mcp" in listed
+    assert "os-2 Second not inspected none not reported ES256 600 seconds" in listed
     assert "my-os" not in operator.get(LIST, search="SECOND").text
     assert "No audience has “zzz” in its id or name." in operator.get(LIST, search="zzz").text
     assert events(deployment, "audience.created")[-1].target == "os-2"

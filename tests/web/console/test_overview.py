@@ -66,6 +66,34 @@ def test_checkpoints_and_keys_are_judged_as_by_the_status(deployment: Deployment
         assert f"{each.problem} {each.remedy}" in text
 
 
+def test_an_agentos_that_answers_everybody_comes_first(deployment: Deployment, signed_in: SignedIn):
+    deployment.services.audit.checkpoints.make()
+    deployment.wait(timedelta(days=400))  # the key should have been rotated
+    inspected(deployment, exposed=["no-verification", "open-websocket"], agents={"web": "Web"})
+    reader = signed_in("issuer:audiences:read", "issuer:keys:read", username="reader-2")
+    page = reader.get(PATH)
+    said = "my-os The AgentOS verifies no tokens: everybody may call it. The WebSocket runs"
+    assert f"Needs attention {said}" in page.text
+    assert "issuer audience inspect my-os says what to change" not in page.text
+    assert "1 agent" in page.text
+    assert "/console/audiences/my-os#inspection" in page.response.text
+    assert "verifies no tokens" not in signed_in("issuer:users:read", username="u").get(PATH).text
+
+
+def test_verifiers_and_use_are_for_those_who_may_read_them(
+    deployment: Deployment, reader: Browser, signed_in: SignedIn
+):
+    reported(deployment, ["old"])
+    inspected(deployment)
+    card = reader.get(PATH).text.split("AgentOS")[1]
+    assert "Used not reported" in card
+    assert "Verifiers" not in card
+    verifiers = signed_in("issuer:audiences:read", "issuer:verifiers:read", username="v")
+    card = verifiers.get(PATH).text.split("AgentOS")[1]
+    assert "Verifiers 1 live" in card
+    assert "Used" not in card
+
+
 def test_a_role_that_names_an_agent_that_is_gone_is_something_to_look_at(
     deployment: Deployment, reader: Browser, signed_in: SignedIn
 ):

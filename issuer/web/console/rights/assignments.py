@@ -1,6 +1,6 @@
 """Roles assigned to a client, a user or a group: the section that shows them, and its forms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -120,5 +120,12 @@ class PrincipalScreen(ResourceScreen):
         return bool(self.rights.scopes_at(self.parts.settings.url, is_own=True))
 
     def wrong(self, error: InvalidField) -> Response:
-        sentence = f"Nothing was changed. {error}"
-        return self.page(values=self.form, errors=self.FORM.errors(error), error=sentence)
+        values, errors = self.form, self.FORM.errors(error)
+        if self.form.get("do") in self.ON_OTHERS:
+            values, errors = _with_own_end(values), _with_own_end(errors)
+        return self.page(values=values, errors=errors, error=f"Nothing was changed. {error}")
+
+
+def _with_own_end(fields: Mapping[str, str]) -> dict[str, str]:
+    """The end of an assignment is `until`: secrets, on the same page, have an end as well."""
+    return {"until" if name == "expires_at" else name: text for name, text in fields.items()}
