@@ -63,7 +63,7 @@ DOMAIN = {
     },
     "directory": set(),
     "federation": set(),
-    "trusted_issuers": {"resources", "authority", "federation", "sign_in"},
+    "trusted_issuers": {"resources", "authority", "federation", "operations", "roles", "sign_in"},
     "clients": {
         "resources",
         "authority",

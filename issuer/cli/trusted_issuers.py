@@ -13,10 +13,12 @@ from issuer.cli.members import (
     options_of,
     options_within,
 )
+from issuer.cli.operations import OperationCommands
 from issuer.cli.options import known_trusted_issuers
 from issuer.errors import InvalidField
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.trusted_issuers.fields import PEOPLE
+from issuer.trusted_issuers.operations import GROUP_ROLES, OPERATIONS
 from issuer.trusted_issuers.people_presets import PROVIDERS, preset
 from issuer.trusted_issuers.sign_in import SignInFields
 
@@ -30,7 +32,10 @@ trusted_issuer_app = new_app(
 )
 app.add_typer(trusted_issuer_app, name="trusted-issuer")
 trusted_issuers = CollectionCommands(trusted_issuer_app, TRUSTED_ISSUER, TrustedIssuerId)
-
+operations = OperationCommands(
+    trusted_issuer_app, TrustedIssuerId, lambda work, id_: work.trusted_issuers.get(id_), "entra"
+)
+operations.part(GROUP_ROLES, OPERATIONS)
 
 _KEYS = {
     "discovery": Annotated[

@@ -49,6 +49,10 @@ ENDING = [
         "Remove the trust in s-2 of google? Its tokens no longer authenticate pod",
     ),
     (
+        "trusted-issuer role unassign google runner --group staff --everywhere",
+        "Unassign runner from the group staff of google, everywhere? People who have the role",
+    ),
+    (
         "client rotate cancel ci-bot",
         "Cancel the rotation of ci-bot? The new secret {secret} is deleted. It has never been used",
     ),
@@ -87,9 +91,11 @@ def names(cli: Cli) -> dict[str, str]:
     """What can be ended: the ids of alice's session, factor and identity, a key and a secret."""
     cli.done("user", "create", "alice")
     cli.done("audience", "create", "archive")
+    cli.done("role", "create", "runner", "--scope", "agents:run")
     cli.done(
         *("trusted-issuer", "create", "google", "--issuer", "https://google.example"),
         *("--sign-in-client-id", "ours", "--kind", "people", "--kind", "workload"),
+        *("--map-group", "staff=runner@*"),
     )
     linked = cli.json("user", "identity", "add", "alice", "--issuer", "google", "--subject", "s-1")
     for client in ("ci-bot", "pod", "agent"):

@@ -123,3 +123,31 @@ def test_a_file_of_keys_is_for_networks_without_the_provider(cli: Cli, tmp_path:
         *("--sign-in-client-id", "ours", "--jwks", f"@{file}", "--algorithm", "ES256"),
     )
     assert made["keys"]["jwks"]["keys"][0]["kid"] == "c1"
+
+
+def test_a_role_is_assigned_to_a_group_there_and_unassigned(cli: Cli):
+    """The other roles of groups stay."""
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("audience", "create", "my-os")
+    everybody = ("--map-group", "everybody=runner@*")
+    cli.done("trusted-issuer", "create", "google", *GOOGLE, *everybody)
+    named = ("google", "runner", "--group", "staff", "--audience", "my-os")
+    assert cli("trusted-issuer", "role", "assign", *named[:4]).status != 0
+    said = cli.done("trusted-issuer", "role", "assign", *named)
+    assert "The role runner is assigned to the group staff of google, at my-os." in said
+    cli.done("trusted-issuer", "role", "assign", *named)
+    everywhere = {"group": "everybody", "role": "runner", "audience": None}
+    at_one = {"group": "staff", "role": "runner", "audience": "my-os"}
+    listed = cli.json("trusted-issuer", "role", "list", "google")["items"]
+    assert sorted(listed, key=lambda each: each["group"]) == [everywhere, at_one]
+    cli.done("trusted-issuer", "role", "unassign", *named, "--yes")
+    assert cli.json("trusted-issuer", "role", "list", "google")["items"] == [everywhere]
+    assert cli("trusted-issuer", "role", "unassign", *named, "--yes").status != 0
+
+
+def test_its_button_has_a_name_and_can_be_hidden(cli: Cli):
+    cli.done("trusted-issuer", "create", "google", *GOOGLE, "--sign-in-hidden")
+    made = cli.json("trusted-issuer", "update", "google", "--sign-in-name", "Acme SSO")
+    assert (made["sign_in"]["name"], made["sign_in"]["shown"]) == ("Acme SSO", False)
+    assert cli.json("trusted-issuer", "update", "google", "--sign-in-shown")["sign_in"]["shown"]
+    assert cli("trusted-issuer", "update", "google", "--sign-in-name", "x" * 61).status != 0
