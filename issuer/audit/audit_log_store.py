@@ -142,6 +142,14 @@ class AuditLog:
             query = select(event).where(event.action.in_(actions)).order_by(event.id.desc())
         return self._events(query.limit(limit))
 
+    def failed_sign_in_at(self, issuer_id: str) -> AuditEvent | None:
+        """The newest sign-in that failed at a trusted issuer, among thousands of refusals."""
+        newest = select(AuditEventRow).where(_REFUSED).order_by(AuditEventRow.id.desc())
+        event = aliased(AuditEventRow, newest.limit(_LOOKED_AT).subquery())
+        there = event.details["trusted_issuer"].as_string() == issuer_id
+        query = select(event).where(event.action == "sign_in.failed", there)
+        return next(iter(self._events(query.order_by(event.id.desc()).limit(1))), None)
+
     def get(self, event_id: int) -> AuditEvent:
         row = self._session.get(AuditEventRow, event_id)
         if row is None:

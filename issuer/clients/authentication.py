@@ -5,6 +5,7 @@ log or a repository. That much randomness needs no password hash. The database s
 its key is encrypted there, so write access to the database is not enough to add a secret.
 """
 
+import base64
 import hashlib
 import hmac
 import threading
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 PREFIX = "ais_"
 _DECOY = SecretRecord("", bytes(32), None)
 WRITE_EVERY = timedelta(seconds=10)
+
+
+def scim_token(client_id: str, secret: str) -> str:
+    """The one text that Entra and Okta keep and send: id and secret as HTTP Basic has them."""
+    return base64.b64encode(f"{client_id}:{secret}".encode()).decode()
 
 
 class SecretMaker:

@@ -249,6 +249,7 @@ class ProviderRecord:
     """How people sign in with an account of a trusted issuer: as its OpenID Connect client.
 
     `only`: the one way to sign in, but for administrators. `sealed_secret`: None if public.
+    `shown`: people see the button with its `name`, or its id.
     """
 
     client_id: str
@@ -260,6 +261,8 @@ class ProviderRecord:
     only: bool
     id_jag: bool
     sealed_secret: bytes | None = field(repr=False)
+    name: str = ""
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,11 @@ class TrustedIssuerRecord:
     def is_for_people(self) -> bool:
         """Whether people may sign in there."""
         return "people" in self.kinds and self.sign_in is not None and not self.disabled
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether people may sign in there, and see its button."""
+        return self.is_for_people and self.sign_in is not None and self.sign_in.shown
 
     @property
     def is_only_way(self) -> bool:

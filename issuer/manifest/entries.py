@@ -93,7 +93,7 @@ class TrustedIssuerEntry(TrustedIssuerFields):
     def _has_no_secret(cls, sign_in: SignInFields | None) -> SignInFields | None:
         if sign_in is not None and sign_in.client_secret is not None:
             raise ValueError(
-                "may not have client_secret in a manifest: set it by"
+                "may not have client_secret in a manifest: set it in the console, or by"
                 " `issuer trusted-issuer update ID --sign-in-client-secret @FILE`"
             )
         return sign_in

@@ -42,7 +42,8 @@ class ProviderRequest:
 
     `max_age`: how many seconds the sign-in there may be old, 0 for one after this request. Either
     `session_id` is the session to whose user the account is linked, or `invitation` is the token
-    of the one that is accepted by it, or both are empty: somebody signs in.
+    of the one that is accepted by it, or both are empty: somebody signs in. In a trial, the session
+    is that of an administrator, who is told what a sign-in would do.
     """
 
     id: str
@@ -56,6 +57,7 @@ class ProviderRequest:
     max_age: int | None = None
     session_id: str = ""
     invitation: str = field(default="", repr=False)
+    is_trial: bool = False
 
 
 @dataclass(eq=False, repr=False)

@@ -4,14 +4,15 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from issuer.fields.fields import Fields, require_portable, without_repeats
+from issuer.fields.fields import Fields, Label, require_portable, without_repeats
 from issuer.fields.ids import AudienceId, RoleName
 from issuer.resources.resource_type import Control, ItemText, Member
 from issuer.trusted_issuers.fields import matching
 
 MAX_MAPPED = 500
+_MAX_NAME = 60
 _MAX_CLAIMS = 20
 _MAX_CLAIM_BYTES = 2_048
 _VISIBLE = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
@@ -77,7 +78,8 @@ class SignInFields(Fields):
 
     `client_secret` is stored sealed and never shown; a change without it keeps it, an empty one
     removes it. People are known by `sub` alone: `username_claim` only names a user that is
-    provisioned. `required_claims` are compared as whole JSON values; a claim that is a list may
+    provisioned. Where it is not `shown`, nobody signs in with it yet, but an administrator can try
+    it. `required_claims` are compared as whole JSON values; a claim that is a list may
     hold the value.
     """
 
@@ -103,6 +105,25 @@ class SignInFields(Fields):
             is_private=True,
         ),
     ] = None
+    name: Annotated[
+        Label,
+        Field(max_length=_MAX_NAME),
+        Member(
+            label="Name for people",
+            help="What people call it, as on the button of the sign-in page; '' for its id.",
+            hint="On the button of the sign-in page; its id if left out",
+            option="--sign-in-name",
+        ),
+    ] = ""
+    shown: Annotated[
+        bool,
+        Member(
+            label="People see its button",
+            help="Whether people see its button. Administrators can try it before.",
+            control=Control.SWITCH,
+            option="--sign-in-shown/--sign-in-hidden",
+        ),
+    ] = True
     scopes: Annotated[
         list[_Scope],
         Field(min_length=1, max_length=50),
@@ -189,3 +210,10 @@ class SignInFields(Fields):
             option="--id-jag/--no-id-jag",
         ),
     ] = False
+
+    @field_validator("only")
+    @classmethod
+    def _needs_its_button(cls, only: bool, info: ValidationInfo) -> bool:
+        if only and not info.data.get("shown", True):
+            raise ValueError("must be false while shown is: people could not sign in at all")
+        return only

@@ -138,7 +138,7 @@ class AccountEndpoint(OwnPageEndpoint):
             "providers": tuple(
                 ProviderButton(provider.id, names[provider.id])
                 for provider in issuers
-                if provider.is_for_people and provider.id not in has_account
+                if provider.is_shown and provider.id not in has_account
             ),
         }
 

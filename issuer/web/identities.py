@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import NotAllowed
 from issuer.languages import _
 from issuer.sign_in.sessions_store import SignInSession
@@ -50,6 +51,51 @@ class LinkEndpoint(OwnPageEndpoint, BeginsElsewhere):
         if issuer is None:
             return self.site.to("/account", done="gone")
         return await self.begin_at(visit, issuer, session_id=session.id, max_age=None)
+
+
+class TrialEndpoint(OwnPageEndpoint, BeginsElsewhere):
+    """Sends an administrator to a trusted issuer, shown or not, to try whether people can sign in.
+
+    The page of the trusted issuer in the console says how that ended. Nothing is changed.
+    """
+
+    PATH = "/sign-in/try"
+    PARAMETERS = ("issuer",)
+    IS_TRANSLATED = False
+
+    def providers(self) -> list[TrustedIssuerRecord]:
+        return [each for each in self.parts.directory.issuers_of_people() if each.is_for_people]
+
+    def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        if (issuer := self._issuer(session, visit.query)) is None:
+            return self.site.to("/account", done="gone")
+        page = ConfirmPage(
+            form=self.form(visit),
+            action=self.PATH,
+            what=f"Try to sign in with {issuer_name(issuer)}?",
+            why="You sign in there now, as people will, and then read what this issuer got and what"
+            " a sign-in would do. Nothing is changed, and you stay signed in here as you are.",
+            button=f"Continue with {issuer_name(issuer)}",
+            named=("issuer", issuer.id),
+            leads_elsewhere=True,
+            way_back=f"/console/trusted-issuers/{issuer.id}",
+        )
+        return self.site.pages.answer(page)
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        session = await self.site.queries.run(self.enough, visit)
+        if session is None:
+            return self.sign_in_first(visit, form)
+        issuer = await self.site.queries.run(self._issuer, session, form)
+        if issuer is None:
+            return self.site.to("/account", done="gone")
+        about = {"session_id": session.id, "max_age": None, "is_trial": True}
+        return await self.begin_at(visit, issuer, **about)
+
+    def _issuer(
+        self, session: SignInSession, given: Mapping[str, str]
+    ) -> TrustedIssuerRecord | None:
+        return self.named_provider(given) if self.may_try(session) else None
 
 
 class UnlinkEndpoint(OwnPageEndpoint):

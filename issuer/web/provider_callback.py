@@ -9,6 +9,7 @@ from starlette.responses import Response
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials, IssuerError, NotAllowed, TooManyRequests
 from issuer.federation.metadata import ProviderAway
+from issuer.fields.text import escape
 from issuer.http.cookies import PROVIDER_REQUEST
 from issuer.languages import N_, _
 from issuer.sign_in.authorization_request import SignInNeeded
@@ -30,6 +31,7 @@ from issuer.web.visit import Visit
 from issuer.web.words import issuer_name
 
 _MAX_METHODS, _MAX_METHOD = 10, 32
+_SHOWN_GROUPS = 10
 
 
 class LinkRefused(InvalidCredentials):
@@ -42,6 +44,10 @@ class SessionEnded(InvalidCredentials):
 
 class TrustedIssuerChanged(InvalidCredentials):
     """The trusted issuer was changed or deleted since the sign-in began."""
+
+
+class TrialFailed(InvalidCredentials):
+    """An administrator tried to sign in, and is told the reason."""
 
 
 class Unanswered(IssuerError):
@@ -79,6 +85,8 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             return await self.site.checks.elsewhere(visit.request, issuer_id, arriving)
         except Unanswered as unanswered:
             return unanswered.page
+        except TrialFailed as error:
+            return self.tried(issuer_id, f"It failed: {error.reason}.")
         except TooManyRequests as error:
             page = ProblemPage(
                 heading=_("Too many attempts to sign in"), sentence=words.try_again_in(error)
@@ -100,7 +108,10 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         try:
             claims = await self.parts.provider_sign_in().claims(issuer, request, visit.query)
         except ProviderAway as error:
-            raise Unanswered(self.away(visit, issuer, error)) from error
+            page = self.away(visit, issuer, error, is_trial=request.is_trial)
+            raise Unanswered(page) from error
+        except InvalidCredentials as error:
+            raise TrialFailed(error.reason) if request.is_trial else error from None
         return await self.site.queries.run(self._enter, visit, issuer, request, claims)
 
     def _issuer_of(self, request: ProviderRequest) -> TrustedIssuerRecord:
@@ -118,6 +129,8 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         request: ProviderRequest,
         claims: ProviderClaims,
     ) -> Response:
+        if request.is_trial:
+            return self._try(visit, issuer, request.session_id, claims)
         if request.session_id:
             return self._link(visit, issuer, request.session_id, claims)
         if request.invitation:
@@ -133,6 +146,24 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             )
             return self.site.pages.problem(ProblemPage(heading=heading, sentence=sentence))
         return self._sign_in(visit, request, arrival, claims)
+
+    def _try(
+        self, visit: Visit, issuer: TrustedIssuerRecord, session_id: str, claims: ProviderClaims
+    ) -> Response:
+        """Tell the administrator whom the issuer vouches for, and what a sign-in would do."""
+        session = self.site.session(visit)
+        if session is None or session.id != session_id or not self.may_try(session):
+            raise UnknownRequest("the session in which it was tried has ended")
+        changing = self.parts.administration.changing(visit.actor, held=(), dry_run=True)
+        try:
+            with changing as work:
+                arrival = work.identities.arrive(issuer, claims)
+        except ArrivalRefused as error:
+            then = f"A sign-in would be refused: {error.reason}."
+        else:
+            whose = "a new user" if arrival.is_new else "the user"
+            then = f"A sign-in would be that of {whose} {arrival.user.username}."
+        return self.tried(issuer.id, f"It works: {_in_short(claims)}. {then}")
 
     def _link(
         self, visit: Visit, issuer: TrustedIssuerRecord, session_id: str, claims: ProviderClaims
@@ -298,6 +329,15 @@ def _in_words(error: InvalidCredentials, name: str) -> tuple[str, str]:
         case _:
             heading, sentence = _FAILED.get(type(error), _FAILED[InvalidCredentials])
     return _(heading, provider=name), _(sentence, provider=name)
+
+
+def _in_short(claims: ProviderClaims) -> str:
+    """Whom the issuer vouches for, on one line."""
+    groups = sorted(claims.groups or ())
+    named, more = ", ".join(groups[:_SHOWN_GROUPS]), len(groups) - _SHOWN_GROUPS
+    within = f"in the groups {named}" if groups else claims.no_groups or "in no group"
+    others = f" and {more:,} more" if more > 0 else ""
+    return escape(f"you are {claims.name} there (sub {claims.subject}), {within}{others}")
 
 
 def _methods(claims: ProviderClaims) -> tuple[str, ...]:

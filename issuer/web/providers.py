@@ -11,8 +11,12 @@ from issuer.federation.metadata import ProviderAway, ProviderProblem
 from issuer.http.cookies import PROVIDER_REQUEST
 from issuer.http.requests import see_other
 from issuer.languages import _
+from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.parameters import LOGIN, SELECT_ACCOUNT
+from issuer.sign_in.sessions_store import SignInSession
+from issuer.web.console.screens.answers import Notices
+from issuer.web.console.screens.views import Notice
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ProblemPage, ProviderButton
 from issuer.web.visit import Visit
@@ -22,6 +26,7 @@ LOCAL = "local"  # names the page with the password where `only` sends people el
 _ISSUER = "issuer"
 _AWAY, _RETRY_AFTER = 503, "10"
 _PROMPT = "login"
+_TRIED = "You only tried it: nothing was changed."
 
 
 class BeginsElsewhere(FlowEndpoint):
@@ -29,7 +34,7 @@ class BeginsElsewhere(FlowEndpoint):
 
     def providers(self) -> list[TrustedIssuerRecord]:
         """The trusted issuers where people sign in now, in order of id."""
-        return [each for each in self.parts.directory.issuers_of_people() if each.is_for_people]
+        return [each for each in self.parts.directory.issuers_of_people() if each.is_shown]
 
     def provider_buttons(self) -> tuple[ProviderButton, ...]:
         found = self.providers()
@@ -60,7 +65,7 @@ class BeginsElsewhere(FlowEndpoint):
         try:
             url = await self.parts.provider_sign_in().url_for(issuer, request, prompt, hint)
         except (ProviderAway, ProviderProblem) as error:
-            return self.away(visit, issuer, error)
+            return self.away(visit, issuer, error, is_trial=request.is_trial)
         response = see_other(url)
         cookie, sealed = PROVIDER_REQUEST + request.id, requests.seal(request)
         self.site.cookies.keep_request(
@@ -69,11 +74,18 @@ class BeginsElsewhere(FlowEndpoint):
         return response
 
     def away(
-        self, visit: Visit, issuer: TrustedIssuerRecord, error: ProviderAway | ProviderProblem
+        self,
+        visit: Visit,
+        issuer: TrustedIssuerRecord,
+        error: ProviderAway | ProviderProblem,
+        *,
+        is_trial: bool = False,
     ) -> Response:
         """The page for a provider that cannot be used now. Whoever is signed in stays that."""
         reason = error.reason if isinstance(error, ProviderProblem) else str(error)
         self.site.checks.unavailable(issuer, reason)
+        if is_trial:
+            return self.tried(issuer.id, f"It failed: {reason}.")
         name = issuer_name(issuer)
         page = ProblemPage(
             heading=_("%(provider)s cannot be reached", provider=name),
@@ -88,6 +100,17 @@ class BeginsElsewhere(FlowEndpoint):
         response = self.site.pages.problem(page, _AWAY)
         response.headers["Retry-After"] = _RETRY_AFTER
         return response
+
+    def may_try(self, session: SignInSession) -> bool:
+        """Whether it is the session of somebody who may change where people sign in."""
+        user = self.parts.directory.load_user(session.user_id)
+        return user is not None and ISSUER_ADMIN in self.site.scopes_here(user)
+
+    def tried(self, issuer_id: str, result: str) -> Response:
+        """To the page of the trusted issuer in the console, which says how a trial ended."""
+        notices = Notices(self.site.cookies, self.parts.notices)
+        page = self.site.to(f"/console/trusted-issuers/{issuer_id}")
+        return notices.keep(page, Notice(f"{result} {_TRIED}"))
 
     def local_path(self, visit: Visit) -> str:
         """The sign-in page, with the password, also where people are sent elsewhere at once."""

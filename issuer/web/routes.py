@@ -169,6 +169,7 @@ ENDPOINTS: tuple[type[PageEndpoint], ...] = (
     factors.RemoveFactorEndpoint,
     factors.RecoveryCodesEndpoint,
     identities.LinkEndpoint,
+    identities.TrialEndpoint,
     identities.UnlinkEndpoint,
 )
 WITH_MAIL: tuple[type[PageEndpoint], ...] = (

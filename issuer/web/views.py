@@ -267,6 +267,7 @@ class ConfirmPage(FormPage):
     button: str
     named: tuple[str, str] = ("", "")
     is_dangerous: bool = False
+    way_back: str = "/account"
 
     @property
     def title(self) -> str:

@@ -165,8 +165,9 @@ def name_of(client: ClientRecord) -> str:
 
 
 def issuer_name(issuer: TrustedIssuerRecord) -> str:
-    """The id of a trusted issuer, as the product of that name is spelled."""
-    return _PRODUCTS.get(issuer.id.lower(), issuer.id)
+    """The name of a trusted issuer, or its id, as the product of that name is spelled."""
+    name = issuer.sign_in.name if issuer.sign_in else ""
+    return name or _PRODUCTS.get(issuer.id.lower(), issuer.id)
 
 
 def agent_os_of(audience: Audience) -> AgentOS:

@@ -50,6 +50,8 @@ def test_the_admin_api_shows_all_but_the_secret(admin: AdminApi, deployment: Dep
     assert created.status_code == 201, created.text
     assert created.json()["sign_in"] == {
         "client_id": "issuer",
+        "name": "",
+        "shown": True,
         "scopes": ["openid", "profile", "email"],
         "username_claim": "preferred_username",
         "groups_claim": "groups",

@@ -126,7 +126,6 @@ class OneAudienceScreen(ResourceScreen):
             verified=tuple(sorted(signing.published(now))),
             default_ttl=in_seconds(self.parts.settings.access_token_ttl),
             connect=commands.connect(next(iter(audience.resources), _EXAMPLE)),
-            first_client=commands.first_client(key),
             uses=uses,
             matrix=matrix,
             inspection=inspection,

@@ -1,5 +1,7 @@
 """`/console/clients`: the list, and new clients."""
 
+import re
+
 import httpx
 
 from tests.builders import Credentials, Deployment
@@ -123,3 +125,33 @@ def test_the_list_says_state_audiences_and_last_use(
 
 def test_an_empty_search_says_so(admin: Browser):
     assert "No client has “zzz” in its id or name." in admin.get(LIST, search="zzz").text
+
+
+def test_an_identity_provider_gets_the_url_and_a_token_that_opens_scim(
+    admin: Browser, deployment: Deployment
+):
+    """The token is shown once, and is what Entra and Okta keep."""
+    form = admin.get(LIST, new="scim")
+    shown = admin.submit(form, LIST, client_id="idp")
+    assert f"{deployment.services.settings.url}/scim/v2" in shown.text
+    token = re.search(r'id="scim-token"[^>]*>([^<]+)<', shown.response.text)
+    assert token
+    headers = {"Authorization": f"Bearer {token[1]}"}
+    answer = deployment.http.get("/scim/v2/Users", headers=headers)
+    assert answer.status_code == httpx.codes.OK
+    assert deployment.http.get("/admin/v1/users", headers=headers).status_code != httpx.codes.OK
+    assert token[1] not in admin.get(f"{LIST}/idp").response.text
+    with deployment.services.administration.reading() as work:
+        made = work.clients.get("idp")
+    assert made.scopes == ["issuer:scim"]
+    assert made.audiences == [deployment.services.settings.url]
+
+
+def test_only_an_administrator_makes_an_identity_provider(
+    signed_in: SignedIn, deployment: Deployment
+):
+    browser = signed_in("issuer:clients:write", "issuer:scim")
+    refused = browser.submit(browser.get(LIST, new="scim"), LIST, client_id="idp")
+    assert refused.status == httpx.codes.FORBIDDEN
+    with deployment.services.administration.reading() as work:
+        assert not work.clients.exists("idp")

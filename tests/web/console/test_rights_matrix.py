@@ -240,7 +240,7 @@ def test_an_audience_that_nobody_uses_says_the_next_step(deployment: Deployment,
     role = deployment.role("boss", ["issuer:admin"])
     assign_here(deployment, deployment.user("operator"), role, at=URL)
     browser.sign_in("operator")
-    text = browser.get(PAGE).text
-    assert "Nobody may do anything there yet." in text
-    assert "issuer client create ci-bot --audience my-os" in text
-    assert "Filter" not in text
+    page = browser.get(PAGE)
+    assert "Nobody may do anything there yet." in page.text
+    assert 'href="/console/clients?new=service"' in page.response.text
+    assert "Filter" not in page.text

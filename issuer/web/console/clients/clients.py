@@ -27,6 +27,8 @@ _WITH_A_PERSON = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
 # Of each kind of new client, what the form does not ask.
 _KINDS: dict[str, dict[str, object]] = {
     "service": {"grant_types": [GrantType.CLIENT_CREDENTIALS]},
+    # Its one scope and its audience are in the form, and shown there.
+    "scim": {"grant_types": [GrantType.CLIENT_CREDENTIALS]},
     "web": {"grant_types": _WITH_A_PERSON},
     "public": {"grant_types": _WITH_A_PERSON, "token_endpoint_auth_method": AuthMethod.NONE},
     "device": {

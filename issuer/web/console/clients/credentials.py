@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from issuer.clients.authentication import scim_token
 from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, SecretState
 from issuer.clients.rotation import parts_of
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.resources import Command
+from issuer.scopes import ISSUER_SCIM
 from issuer.vocabulary import GrantType
 from issuer.web.console.screens import keys_of_others
 from issuer.web.console.screens.resource import ResourceScreen
@@ -38,6 +40,7 @@ def show_credentials(
     settings = screen.parts.settings
     lines = {"ISSUER_URL": settings.url, "CLIENT_ID": client.client_id}
     lines |= {"CLIENT_SECRET": secret} if secret else {}
+    is_scim = secret and ISSUER_SCIM in client.scopes
     is_service = GrantType.CLIENT_CREDENTIALS in client.grant_types and secret
     return screen.answer(
         "credentials",
@@ -47,6 +50,7 @@ def show_credentials(
         client_id=client.client_id,
         name=client.name,
         secret=secret,
+        scim_token=scim_token(client.client_id, secret) if is_scim else "",
         environment="\n".join(f"{name}={value}" for name, value in lines.items()),
         curl=_curl(settings.url, client) if is_service else "",
         then=then,

@@ -255,7 +255,7 @@ class ConsoleScreen:
         facts = {
             views.in_words(name): _shorten(value)
             for name, value in fields.items()
-            if name not in {"do", "confirmed", "page"}
+            if name not in {"do", "confirmed", "page", "client_secret"}
         }
         return self.ask(
             f"{button}?",
