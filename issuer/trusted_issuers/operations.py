@@ -88,7 +88,7 @@ GROUP_ROLES = PartOf[TrustedIssuerWork, GroupRole](
     member="sign_in",
     columns=("group", "role", "audience"),
     in_words=lambda each: {"audience": each.audience or "everywhere"},
-    example="web-runner",
+    example="runner",
 )
 OPERATIONS: tuple[Operation[TrustedIssuerWork], ...] = (
     Operation(
@@ -99,7 +99,7 @@ OPERATIONS: tuple[Operation[TrustedIssuerWork], ...] = (
         summary="Assign a role to the people in a group of a trusted issuer.",
         more="Each gets it at the next sign-in there. Everywhere is every AgentOS: rights at this"
         " issuer itself need its own audience by name.",
-        examples=("--group engineers --audience my-os", "--group everybody --everywhere"),
+        examples=("--group ops --audience my-os", "--group all --everywhere"),
         question=_assigning,
         patch=_with_role,
         done="The role {role} is assigned to the group {group} of {name}, {item.where}.",
@@ -112,7 +112,7 @@ OPERATIONS: tuple[Operation[TrustedIssuerWork], ...] = (
         past="unassigned",
         summary="Unassign a role from a group of a trusted issuer, exactly where it was assigned.",
         more="The access tokens of people who lose it are revoked.",
-        examples=("--group engineers --audience my-os",),
+        examples=("--group ops --everywhere",),
         question=_unassigning,
         patch=_without_role,
         done="The role {role} is unassigned from the group {group} of {name}, {item.where}.",
