@@ -135,6 +135,12 @@ def in_words(scopes: Iterable[str], names: Names = _NO_NAMES) -> tuple[Permissio
     return tuple(PermissionGroup(_(each), tuple(found[each])) for each in _ORDER if each in found)
 
 
+def runs_something(scope: str) -> bool:
+    """Whether it allows to run agents, teams or workflows."""
+    parts = _parts(scope)
+    return scope == AGENT_OS_ADMIN or (parts is not None and parts[0] in _THE and parts[2] == "run")
+
+
 def _parts(scope: str) -> tuple[str, str, str] | None:
     """Resource, id or `*`, and action; None if AgentOS defines no such scope."""
     resource, *rest = scope.split(":")

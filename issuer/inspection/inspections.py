@@ -8,11 +8,12 @@ from functools import partial
 
 from issuer.audiences import Audience, AudienceFields, Audiences
 from issuer.audiences.store import AudienceStore
-from issuer.directory import AudienceRecord
+from issuer.directory import AudienceRecord, Rights
 from issuer.errors import NotAllowed, NotFound
 from issuer.inspection.components import Components, InspectionReport, component_of, not_found
 from issuer.inspection.store import InspectionStore
 from issuer.inspection.tokens import InspectionTokens
+from issuer.inspection.usable import MOST_USABLE, UsableAgentOS, usable
 from issuer.keys import Keyring
 from issuer.resources import Transaction
 from issuer.resources.collection import WithinTransaction
@@ -113,6 +114,24 @@ class Inspections(WithinTransaction):
             if len(at) <= MOST_AUDIENCES and (gone := not_found(scopes, [*components])):
                 found[name] = gone
         return found
+
+    def usable_with(self, rights: Rights) -> tuple[list[UsableAgentOS], bool]:
+        """The AgentOS that somebody with these rights may use, by name; whether there are more.
+
+        Three queries, about `MOST_USABLE` of them at most: those that a role names come first.
+        """
+        own = self._audiences.own_id
+        ids = dict.fromkeys(each.audience_id for each in rights.roles if each.audience_id)
+        if rights.scopes_at(None, is_own=False):
+            others = AudienceStore(self._session).ids_besides(own, MOST_USABLE + 1)
+            ids |= dict.fromkeys(others)
+        ids.pop(own, None)
+        looked_at = list(ids)[:MOST_USABLE]
+        inspected = self._store.components_at(looked_at)
+        audiences = self._audiences.named(looked_at)
+        found = (usable(rights, each, inspected.get(each.id)) for each in audiences)
+        by_name = sorted(filter(None, found), key=lambda each: (each.name.casefold(), each.id))
+        return by_name, len(ids) > MOST_USABLE
 
     def begin(self, audience_id: str, url: str | None = None) -> InspectionRequest:
         """Tokens for the AgentOS at `url`, by default that of the audience, and their audit events.

@@ -132,6 +132,14 @@ class Sessions(WithinTransaction):
         revoker = SessionRevoker(self._session, self._trail, self._clock)
         revoker.session(session, with_offline=True)
 
+    def end_others(self, kept: SignInSession) -> None:
+        """End every other session of its user."""
+        self._authority.authorize_change(principal=kept.user_id)
+        revoker = SessionRevoker(self._session, self._trail, self._clock)
+        for session in self._store.of_user(kept.user_id):
+            if session.id != kept.id:
+                revoker.session(session, with_offline=True)
+
     def end_at_provider(self, out: SignedOut) -> None:
         """End what began at a trusted issuer, which says that the person signed out there.
 

@@ -1,10 +1,12 @@
-"""`/account`: how somebody signs in, which applications act for them, where they are signed in."""
+"""`/account`: what somebody may use, how they sign in, who acts for them, and what happened."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
+from issuer.audit.activity import IN_SIGHT_FOR, Activity, activity_of
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.languages import N_, _
@@ -13,6 +15,7 @@ from issuer.sign_in.operations import OPERATIONS
 from issuer.sign_in.passkeys import why_not_offered
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.token_exchange import operations as delegations
+from issuer.users import User
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, DelegationView, ProviderButton
 from issuer.web.visit import Visit
@@ -21,6 +24,7 @@ from issuer.web.words import acting_in_words, issuer_name, name_of
 _DONE = {
     "password": N_("Your password is set. You are signed out everywhere else."),
     "session": N_("That browser is signed out."),
+    "sessions": N_("You are signed out everywhere else."),
     "consent": N_("The application no longer acts for you."),
     "delegation": N_("It no longer acts for you there."),
     "added": N_("The authenticator app is added. It is asked for when you sign in."),
@@ -99,6 +103,7 @@ class AccountEndpoint(OwnPageEndpoint):
         user = work.users.get(session.user_id)
         record = self.parts.directory.load_user(session.user_id)
         sessions = work.sessions.of_user(user.id)
+        usable, has_more = work.inspections.usable_with(work.assignments.rights_of(user.id))
         done = _DONE.get(visit.query.get("done", ""))
         return AccountPage(
             user=user.username,
@@ -107,6 +112,8 @@ class AccountEndpoint(OwnPageEndpoint):
             name=user.name,
             username=user.username,
             email=user.email or "",
+            usable=tuple(usable),
+            has_more_usable=has_more,
             has_password=record is not None and record.password_hash is not None,
             factors=tuple(work.factors.of_user(user.id)),
             recovery_codes_left=work.factors.recovery_codes_left(user.id),
@@ -116,6 +123,7 @@ class AccountEndpoint(OwnPageEndpoint):
             consents=self._consents(work, user.id),
             delegations=self._delegations(work, user.id),
             **self._elsewhere(work, user.id),
+            activity=self._activity(work, user),
             done=_(done) if done else "",
         )
 
@@ -141,6 +149,14 @@ class AccountEndpoint(OwnPageEndpoint):
                 if provider.is_shown and provider.id not in has_account
             ),
         }
+
+    def _activity(self, work: UnitOfWork, user: User) -> tuple[Activity, ...]:
+        """Not what happened to another user who had the id before."""
+        since = max(user.created_at, self.parts.clock() - IN_SIGHT_FOR)
+        return tuple(
+            replace(each, about=self._name(each.client_id)) if each.client_id else each
+            for each in activity_of(work.audit_log, user.id, since)
+        )
 
     def _consents(self, work: UnitOfWork, user_id: str) -> tuple[ConsentView, ...]:
         views = []
@@ -173,6 +189,18 @@ class AccountEndpoint(OwnPageEndpoint):
             return work.audiences.get(audience_id).name or audience_id
         except NotFound:
             return audience_id
+
+
+class SignOutElsewhereEndpoint(OwnPageEndpoint):
+    """The button below the sessions: every other one ends."""
+
+    PATH = "/account/sign-out-elsewhere"
+
+    def purpose(self, visit: Visit) -> str:
+        return "/account"
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self.apply(session, visit, "sessions", lambda work: work.sessions.end_others(session))
 
 
 def account_form(operation: Operation[Any]) -> type[PageEndpoint]:

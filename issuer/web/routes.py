@@ -162,6 +162,7 @@ ENDPOINTS: tuple[type[PageEndpoint], ...] = (
     device.DeviceEndpoint,
     sessions.SignOutEndpoint,
     account.AccountEndpoint,
+    account.SignOutElsewhereEndpoint,
     password.PasswordEndpoint,
     *account.ENDING,
     factors.AuthenticatorEndpoint,

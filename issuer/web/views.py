@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlencode
 
+from issuer.audit.activity import Activity
 from issuer.catalogue.permissions import PermissionGroup
+from issuer.inspection.usable import UsableAgentOS
 from issuer.languages import N_, _
 from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
@@ -221,7 +223,8 @@ class DelegationView:
 class AccountPage(FormPage):
     """`why_no_passkeys` is empty where passkeys can be added. `session_id` is this browser's.
 
-    `identities` have the names of their issuers. At `providers` no account is linked.
+    `identities` have the names of their issuers. At `providers` no account is linked. What the
+    person may use comes first; `has_more_usable` if that is not all.
     """
 
     TEMPLATE = "account.html"
@@ -240,6 +243,9 @@ class AccountPage(FormPage):
     delegations: tuple[DelegationView, ...] = ()
     identities: tuple[Identity, ...] = ()
     providers: tuple[ProviderButton, ...] = ()
+    usable: tuple[UsableAgentOS, ...] = ()
+    has_more_usable: bool = False
+    activity: tuple[Activity, ...] = ()
     done: str = ""
 
 

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from issuer.audit.activity import Activity
 from issuer.catalogue.permissions import in_words
+from issuer.inspection.usable import UsableAgentOS
 from issuer.sign_in import Factor
 from issuer.sign_in.authorization_request import Device
 from issuer.sign_in.identities import Identity
@@ -98,6 +100,33 @@ def identity(*members: object) -> Identity:
     )
 
 
+def usable(number: int, **changes: object) -> UsableAgentOS:
+    scopes = ["agents:run"] if number % 3 else ["agents:web:run", "teams:triage:run"]
+    members: dict[str, object] = {
+        "id": f"os-{number}",
+        "name": ("Production", "Research", "Support")[number % 3],
+        "url": "https://os.example.com" if number % 2 == 0 else "",
+        "may": in_words(scopes, {("agents", "web"): "Web researcher"}),
+        "ends_at": NOW + timedelta(hours=6) if number % 3 == 2 else None,
+        "in_part": False,
+        **changes,
+    }
+    return UsableAgentOS(**members)  # type: ignore[arg-type]
+
+
+def activity(text: str, age: timedelta, about: str = "", *, by_others: bool = False) -> Activity:
+    address = "" if by_others else "203.0.113.7"
+    return Activity(NOW - age, text, "", about, address, by_others)
+
+
+ACTIVITY = (
+    activity("Signed in", timedelta(hours=2)),
+    activity("A sign-in failed", timedelta(hours=2, minutes=1)),
+    activity("An application was allowed to act for you", timedelta(days=12), "Claude"),
+    activity("You got a role", timedelta(days=13), "support-agent", by_others=True),
+)
+
+
 def account(**changes: object) -> AccountPage:
     members: dict[str, object] = {
         "user": "alice",
@@ -142,6 +171,8 @@ def account(**changes: object) -> AccountPage:
         "delegations": (
             DelegationView("a", "Support agents", "Archive", "Claude", NOW + timedelta(minutes=11)),
         ),
+        "usable": tuple(map(usable, range(3))),
+        "activity": ACTIVITY,
         **changes,
     }
     return AccountPage(**members)  # type: ignore[arg-type]
@@ -257,7 +288,10 @@ PAGES: dict[str, WebPage] = {
         delegations=(),
         sessions=account().sessions[:1],
         why_no_passkeys="Passkeys need a host name; this issuer runs at an IP address.",
+        usable=(),
+        activity=(),
     ),
+    "account-60": account(usable=tuple(map(usable, range(60))), has_more_usable=True),
     "account-longest": account(
         name=LONGEST,
         email=f"{'very.long.' * 20}@example.com",
@@ -265,6 +299,24 @@ PAGES: dict[str, WebPage] = {
         consents=tuple(ConsentView("c", f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)),
         delegations=tuple(
             DelegationView("c", LONGEST, f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)
+        ),
+        usable=tuple(
+            usable(
+                i,
+                name=f"{LONGEST}{i}",
+                id=f"https://{'a' * 100}.example/{i}",
+                may=in_words(
+                    [f"agents:{'agent-with-a-long-id-' * 3}{i}:run" for i in range(30)]
+                    + ["agent_os:admin"]
+                ),
+                ends_at=NOW + timedelta(days=3),
+                in_part=True,
+            )
+            for i in range(3)
+        ),
+        activity=tuple(
+            activity("An application was allowed to act for you", timedelta(days=i), LONGEST)
+            for i in range(20)
         ),
     ),
     "account-identities": account(
