@@ -261,6 +261,9 @@ class Settings(BaseModel):
     refreshes its tokens does not use the session."""
     session_ttl: Positive = timedelta(days=30)
     """Maximum lifetime of a session in a browser."""
+    fresh_sign_in: Annotated[Duration, Field(ge=timedelta(minutes=10))] = timedelta(minutes=60)
+    """How old a sign-in may be, second factor included, where a device asks for access to an
+    AgentOS; at least 10m. Rights at the issuer itself always need one of the last ten minutes."""
     sign_in_failures: int = Field(10, ge=1, le=1000)
     """Wrong passwords of a user in a row before the user is locked; ten times as many in a day."""
     sign_in_lock: Positive = timedelta(minutes=15)

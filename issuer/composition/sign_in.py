@@ -136,7 +136,7 @@ class PeopleParts:
             poll,
             second_factor_required=settings.second_factor == "required",
         )
-        offers = Offers(url, clock, tokens.directory, find_client)
+        offers = Offers(url, clock, tokens.directory, find_client, settings.fresh_sign_in)
         self.flow = AuthorizationFlow(url, database, trails, clock, offers, keep_client, codes)
         self.codes = AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, poll)
         self.id_jags = IdJags(

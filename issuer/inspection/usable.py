@@ -27,7 +27,9 @@ class UsableAgentOS:
     in_part: bool
 
 
-def usable(rights: Rights, audience: Audience, inspected: Components | None) -> UsableAgentOS | None:
+def usable(
+    rights: Rights, audience: Audience, inspected: Components | None
+) -> UsableAgentOS | None:
     """What these rights allow at an AgentOS; None if that is nothing.
 
     Names are those that the last inspection found. Of others, only what a right names is told.
@@ -51,7 +53,9 @@ def usable(rights: Rights, audience: Audience, inspected: Components | None) -> 
 
 def _record_of(audience: Audience) -> AudienceRecord:
     alg = audience.algorithm
-    return AudienceRecord(audience.id, alg, access_token_ttl=None, include_roles=False, is_own=False)
+    return AudienceRecord(
+        audience.id, alg, access_token_ttl=None, include_roles=False, is_own=False
+    )
 
 
 def _link(url: str | None) -> str:

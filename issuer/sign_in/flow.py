@@ -51,8 +51,8 @@ class AuthorizationFlow:
         return None if isinstance(client, RequestProblem) else client
 
     def needs_fresh_sign_in(self, request: AuthorizationRequest) -> bool:
-        """Whether it needs a sign-in of the last ten minutes, second factor included."""
-        return self._offers.needs_fresh_sign_in(request)
+        """Whether it needs a recent sign-in, second factor included."""
+        return self._offers.fresh_within(request) is not None
 
     def next_step(
         self, request: AuthorizationRequest, session: SignInSession | None, actor: Actor

@@ -17,7 +17,7 @@ from issuer.sign_in.authorization_request import (
 )
 from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
-from issuer.sign_in.sessions_store import SignInSession
+from issuer.sign_in.sessions_store import FRESH_FOR, SignInSession
 from issuer.sign_in.validation import FindClient, error_url, may_redirect_unasked, redirect_problem
 from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
@@ -66,6 +66,7 @@ class Offers:
     _clock: Clock
     _directory: Directory
     _find_client: FindClient
+    _fresh_for: timedelta
 
     def find(
         self, request: AuthorizationRequest, session: SignInSession | None, *, acted: bool = False
@@ -128,15 +129,20 @@ class Offers:
         the issuer itself may administer it, and a device may be somebody else's (RFC 8628 §5.4).
         """
         return (
-            self.needs_fresh_sign_in(request)
+            self.fresh_within(request) is not None
             or CONSENT in request.prompt
             or client.is_self_registered
             or not is_of_a_web_server(request.redirect_uri)
         )
 
-    def needs_fresh_sign_in(self, request: AuthorizationRequest) -> bool:
-        """Whether a session that was left open is not enough, whatever was allowed before."""
-        return request.device is not None or request.audience_id == self._issuer
+    def fresh_within(self, request: AuthorizationRequest) -> timedelta | None:
+        """How recent the sign-in must be, whatever was allowed before; None if a session will do.
+
+        Rights at the issuer itself need a more recent one than a device for an AgentOS.
+        """
+        if request.audience_id == self._issuer:
+            return FRESH_FOR
+        return None if request.device is None else self._fresh_for
 
     def _without_user(
         self, request: AuthorizationRequest, client: ClientRecord, *, is_again: bool
@@ -168,8 +174,9 @@ class Offers:
         self, request: AuthorizationRequest, session: SignInSession, user: UserRecord
     ) -> bool:
         """Whether the request wants a newer sign-in (OpenID Connect Core §3.1.2.1)."""
-        needs_fresh = self.needs_fresh_sign_in(request)
-        if user.disabled or (needs_fresh and not session.is_fresh(user, self._clock())):
+        within = self.fresh_within(request)
+        is_fresh = within is None or session.is_fresh(user, self._clock(), within)
+        if user.disabled or not is_fresh:
             return True
         if session.authenticated_at >= request.created_at:
             return False

@@ -126,6 +126,13 @@ class Sessions(WithinTransaction):
         if self._store.get(session.user_id, session.id) is None:
             raise InvalidCredentials("the session has ended", session.user_id)
 
+    def note_factor(self, session: SignInSession, methods: Iterable[str]) -> None:
+        """The user has just added a second factor in this session, and proven it by `methods`.
+
+        So the session need not sign in again with it. Its sign-in gets no more recent.
+        """
+        self._store.add_methods(session, methods)
+
     def end(self, user_id: str, session_id: str) -> None:
         session = self.get(user_id, session_id)
         self._authority.authorize_change(principal=user_id)

@@ -50,13 +50,13 @@ class SignInSession(BaseModel):
             return now < self.created_at + SECOND_FACTOR_WITHIN
         return now < lifetimes.end(self.created_at, self.used_at)
 
-    def is_fresh(self, user: UserRecord, now: datetime) -> bool:
-        """Whether the sign-in is of the last ten minutes, with a second factor if `user` has one.
+    def is_fresh(self, user: UserRecord, now: datetime, within: timedelta = FRESH_FOR) -> bool:
+        """Whether the sign-in is that recent, with a second factor if `user` has one.
 
-        The password alone is not enough where that was added since.
+        The password alone is not enough where that was added since, in another session.
         """
         is_whole = "mfa" in self.methods or not user.has_second_factor
-        return is_whole and now - self.authenticated_at < FRESH_FOR
+        return is_whole and now - self.authenticated_at < within
 
     def continuing(self, earlier: "SignInSession") -> "SignInSession":
         """This sign-in as part of the `earlier` session, which still ends with its account."""
@@ -149,6 +149,12 @@ class SessionStore(Statements):
         """Give the session a new cookie and new values; False if it has ended."""
         same = update(Row).where(Row.id == session.id, Row.user_id == session.user_id, ~HAS_ENDED)
         return rows_changed(self.session, same.values(**_columns(session), digest=digest)) == 1
+
+    def add_methods(self, session: SignInSession, methods: Iterable[str]) -> None:
+        """Note further authentication methods; when the user signed in stays."""
+        all_methods = [*dict.fromkeys([*session.methods, *methods])]
+        same = update(Row).where(Row.id == session.id, Row.user_id == session.user_id, ~HAS_ENDED)
+        self.session.execute(same.values(methods=all_methods))
 
     def note_use(self, session_id: str, now: datetime) -> None:
         self.session.execute(update(Row).where(Row.id == session_id).values(used_at=now))

@@ -18,7 +18,7 @@ from issuer.token_exchange import operations as delegations
 from issuer.users import User
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, DelegationView, ProviderButton
-from issuer.web.visit import Visit
+from issuer.web.visit import Visit, own_page
 from issuer.web.words import acting_in_words, issuer_name, name_of
 
 _DONE = {
@@ -41,11 +41,19 @@ class OwnPageEndpoint(PageEndpoint):
     """A page for somebody who is signed in; anybody else signs in first.
 
     A FRESH one changes how somebody signs in: a session that was left open is not enough.
-    `PARAMETERS` of its query or form say what the page is about; they outlast the sign-in.
+    `PARAMETERS` of its query or form say what the page is about; they outlast the sign-in. A form
+    that had to wait for it goes on by itself after it, if the page KEEPS_FORMS.
     """
 
     FRESH = False
     PARAMETERS: tuple[str, ...] = ()
+    KEEPS_FORMS = False
+
+    async def present(self, visit: Visit) -> Response:
+        kept = await self.workers.run(self._kept_form, visit) if self.KEEPS_FORMS else None
+        if kept is None:
+            return await super().present(visit)
+        return self.site.kept_forms.forget(await self.submit(visit, kept))
 
     def show(self, visit: Visit) -> Response:
         session = self.enough(visit)
@@ -56,18 +64,37 @@ class OwnPageEndpoint(PageEndpoint):
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         session = self.enough(visit)
         if session is None:
-            return self.sign_in_first(visit, form)
+            return self.go_on_after_sign_in(visit, form)
         return self.change_for(session, visit, form)
 
     def enough(self, visit: Visit) -> SignInSession | None:
         """The session of the browser, unless this page needs a newer sign-in."""
         session = self.site.session(visit)
-        is_enough = session is not None and (not self.FRESH or self.site.is_fresh(session))
+        is_enough = session is not None and (not self.FRESH or self.is_fresh(session))
         return session if is_enough else None
+
+    def is_fresh(self, session: SignInSession) -> bool:
+        return self.site.is_fresh(session)
 
     def sign_in_first(self, visit: Visit, given: Mapping[str, str]) -> Response:
         """And then back to this page."""
-        return self.site.to_sign_in(self.path(visit), self.PARAMETERS, given)
+        return self.site.to("/sign-in", next=self._here(visit, given))
+
+    def go_on_after_sign_in(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        """`sign_in_first`; what was sent counts when the person of this session has done that."""
+        response, session = self.sign_in_first(visit, form), self.site.session(visit)
+        if self.KEEPS_FORMS and session is not None:
+            self.site.kept_forms.keep(response, session.id, self._here(visit, form), form)
+        return response
+
+    def _kept_form(self, visit: Visit) -> dict[str, str] | None:
+        session, here = self.enough(visit), self._here(visit, visit.query)
+        return self.site.kept_forms.of(visit.request, session.id, here) if session else None
+
+    def _here(self, visit: Visit, given: Mapping[str, str]) -> str:
+        """The page, with those of its parameters that are given."""
+        kept = {name: given[name] for name in self.PARAMETERS if name in given}
+        return own_page(self.path(visit), kept)
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.site.to("/account", done="stale")
@@ -200,7 +227,9 @@ class SignOutElsewhereEndpoint(OwnPageEndpoint):
         return "/account"
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
-        return self.apply(session, visit, "sessions", lambda work: work.sessions.end_others(session))
+        return self.apply(
+            session, visit, "sessions", lambda work: work.sessions.end_others(session)
+        )
 
 
 def account_form(operation: Operation[Any]) -> type[PageEndpoint]:

@@ -9,7 +9,7 @@ from issuer.catalogue.permissions import in_words
 from issuer.inspection.components import names_of
 from issuer.languages import N_, _
 from issuer.scopes import EMAIL, PROFILE
-from issuer.sign_in.authorization_request import ConsentNeeded
+from issuer.sign_in.authorization_request import ConsentNeeded, SignInNeeded
 from issuer.web import words
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import ConsentPage
@@ -20,7 +20,10 @@ _CHANGED = N_("What you may do there has just changed. Read it again.")
 
 
 class ConsentEndpoint(FlowEndpoint):
-    """Both decisions are checked against the present state, and against what the page said."""
+    """Both decisions are checked against the present state, and against what the page said.
+
+    One that had to wait for a sign-in goes on by itself after it, unless something has changed.
+    """
 
     PATH = "/consent"
 
@@ -28,10 +31,14 @@ class ConsentEndpoint(FlowEndpoint):
         request = self.open_request(visit)
         if request is None:
             return self.request_gone()
-        step = self.next_step(visit, request, self.site.session(visit))
-        if isinstance(step, ConsentNeeded):
-            return self.site.pages.answer(self._page(visit, step))
-        return self.go(visit, step)
+        session, kept_forms = self.site.session(visit), self.site.kept_forms
+        step = self.next_step(visit, request, session)
+        if session is None or not isinstance(step, ConsentNeeded):
+            return self.go(visit, step)
+        kept = kept_forms.of(visit.request, session.id, self._here(visit))
+        if kept is not None:
+            return kept_forms.forget(self.change(visit, kept))
+        return self.site.pages.answer(self._page(visit, step))
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         request = self.open_request(visit)
@@ -43,7 +50,10 @@ class ConsentEndpoint(FlowEndpoint):
             return self.go(visit, flow.deny(request, session, visit.actor))
         step = self.next_step(visit, request, session)
         if session is None or not isinstance(step, ConsentNeeded):
-            return self.go(visit, step)
+            response = self.go(visit, step)
+            if session is not None and isinstance(step, SignInNeeded):
+                self.site.kept_forms.keep(response, session.id, self._here(visit), form)
+            return response
         if decision != "allow":
             return self.stale(visit, form)
         if form.get("offer") == _offer(step):
@@ -51,6 +61,9 @@ class ConsentEndpoint(FlowEndpoint):
         if isinstance(step, ConsentNeeded):
             return self.site.pages.answer(self._page(visit, step, _(_CHANGED)), 409)
         return self.go(visit, step)
+
+    def _here(self, visit: Visit) -> str:
+        return f"{self.PATH}?request={visit.request_id.partition('.')[0]}"
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
         agent_os, components = None, None

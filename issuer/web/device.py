@@ -51,8 +51,12 @@ class DeviceEndpoint(OwnPageEndpoint):
     """
 
     PATH = PAGE
-    FRESH = True
+    FRESH = KEEPS_FORMS = True
     PARAMETERS = (_USER_CODE, _ANSWER, _ERROR)
+
+    def is_fresh(self, session: SignInSession) -> bool:
+        """Enough for an AgentOS: `/consent` asks for more where the issuer itself is meant."""
+        return self.site.is_fresh(session, self.parts.settings.fresh_sign_in)
 
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
@@ -76,7 +80,7 @@ class DeviceEndpoint(OwnPageEndpoint):
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         session = await self.site.queries.run(self.enough, visit)
         if session is None:
-            return self.sign_in_first(visit, form)
+            return await self.site.queries.run(self.go_on_after_sign_in, visit, form)
         find = self.parts.device_codes.authorization_request
 
         def check(may_wait: bool) -> AuthorizationRequest:

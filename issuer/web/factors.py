@@ -16,6 +16,7 @@ from issuer.web.site import PageEndpoint
 from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, RecoveryCodesPage
 from issuer.web.visit import Visit
 
+TOTP_METHODS = ("otp", "mfa")  # RFC 8176
 _BORDER = 4
 _WRONG = N_("This code is not valid now. Enter the one that the app shows.")
 
@@ -54,6 +55,7 @@ class AuthenticatorEndpoint(OwnPageEndpoint):
         try:
             with self.site.changing(session, visit) as work:
                 codes = work.factors.confirm_totp(session.user_id, sealed, code)
+                work.sessions.note_factor(session, TOTP_METHODS)
         except InvalidField:
             page = authenticator_page_again(self, visit, session.user_id, sealed)
             return self.site.pages.answer(page, 400)
@@ -64,7 +66,7 @@ class AuthenticatorEndpoint(OwnPageEndpoint):
 
 class RemoveFactorEndpoint(OwnPageEndpoint):
     PATH = "/account/remove-factor"
-    FRESH = True
+    FRESH = KEEPS_FORMS = True
     PARAMETERS = ("factor",)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
@@ -106,7 +108,7 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
 
 class RecoveryCodesEndpoint(OwnPageEndpoint):
     PATH = "/account/recovery-codes"
-    FRESH = True
+    FRESH = KEEPS_FORMS = True
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         page = ConfirmPage(

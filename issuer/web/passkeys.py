@@ -150,6 +150,7 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, MakesPasskey):
             passkey = self.new_passkey(visit, session.user_id, form)
             with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
+                work.sessions.note_factor(session, passkey.methods)
         except (AlreadyExists, InvalidField, NotAllowed) as error:
             log.info("page_refused", reason=str(error)[:_MAX_REASON])  # it may quote the answer
             page = AddPasskeyPage(form=self.form(visit), name=name, error=_in_words(error))

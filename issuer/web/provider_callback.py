@@ -22,7 +22,7 @@ from issuer.sign_in.provider_request import (
     UnknownRequest,
 )
 from issuer.sign_in.sessions import ProviderProof
-from issuer.sign_in.sessions_store import FRESH_FOR, SignInSession
+from issuer.sign_in.sessions_store import SignInSession
 from issuer.web import words
 from issuer.web.providers import BeginsElsewhere
 from issuer.web.sessions import SigningInEndpoint
@@ -199,8 +199,9 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
     ) -> Response:
         # Another process may just have revoked the tokens of the user.
         self.parts.changes.poll()
-        # Where nobody says when: not in the last ten minutes.
-        authenticated_at = claims.auth_time or self.parts.clock() - FRESH_FOR
+        # Where nobody says when: so long ago that it is recent for nothing.
+        long_ago = self.parts.clock() - self.parts.settings.fresh_sign_in
+        authenticated_at = claims.auth_time or long_ago
         if request.max_age == 0:  # checked, as far as two clocks agree
             authenticated_at = max(authenticated_at, request.created_at)
         proof = ProviderProof(

@@ -12,13 +12,11 @@ from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyReq
 from issuer.languages import N_, _
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.metrics import CODE
-from issuer.web.factors import authenticator_page, authenticator_page_again
+from issuer.web.factors import TOTP_METHODS, authenticator_page, authenticator_page_again
 from issuer.web.navigation import FlowEndpoint
 from issuer.web.views import AuthenticatorPage, RecoveryCodesPage, SecondFactorPage
 from issuer.web.visit import Visit
 from issuer.web.words import too_many_codes
-
-_METHODS = ("otp", "mfa")  # RFC 8176
 
 
 class DueEndpoint(FlowEndpoint):
@@ -121,7 +119,7 @@ class FirstFactorEndpoint(DueEndpoint):
         except (InvalidField, NotFound):
             page = authenticator_page_again(self, visit, due.user_id, sealed)
             return self._answer(page, 400)
-        return self.complete(visit, due, _METHODS, codes)
+        return self.complete(visit, due, TOTP_METHODS, codes)
 
     @contextmanager
     def adding(self, due: SignInSession, visit: Visit) -> Iterator[UnitOfWork]:

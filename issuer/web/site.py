@@ -1,9 +1,10 @@
 """What every page uses, and the frame of every page: visit, anti-forgery, cookies."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -20,12 +21,13 @@ from issuer.http.requests import parameters, receive_body, see_other
 from issuer.languages import _
 from issuer.rate_limits.limits import RateLimits
 from issuer.scopes import counts_here
-from issuer.sign_in.sessions_store import SignInSession
+from issuer.sign_in.sessions_store import FRESH_FOR, SignInSession
 from issuer.telemetry.metrics import Metrics
+from issuer.web.kept_forms import KeptForms
 from issuer.web.rendering import Pages
 from issuer.web.sign_in_checks import SignInChecks
 from issuer.web.views import Form, ProblemPage
-from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request, own_page
+from issuer.web.visit import Csrf, Refusal, Visit, named_page, named_request
 
 _BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
 _FORBIDDEN = 403
@@ -50,6 +52,10 @@ class Site:
     def base(self) -> str:
         return self.parts.settings.base_path
 
+    @property
+    def kept_forms(self) -> KeptForms:
+        return KeptForms(self.cookies, self.parts.kept_forms, self.parts.clock)
+
     def visit(self, request: Request) -> Visit:
         query = parameters(request.scope["query_string"])
         browser = self.cookies.value(request, BROWSER) or ""
@@ -64,10 +70,10 @@ class Site:
     def session_cookie(self, visit: Visit) -> str | None:
         return self.cookies.value(visit.request, SESSION)
 
-    def is_fresh(self, session: SignInSession) -> bool:
-        """Whether the sign-in is recent enough to change how somebody signs in."""
+    def is_fresh(self, session: SignInSession, within: timedelta = FRESH_FOR) -> bool:
+        """Whether the sign-in is that recent; by default as it must be to change how one does."""
         user = self.parts.directory.load_user(session.user_id)
-        return user is not None and session.is_fresh(user, self.parts.clock())
+        return user is not None and session.is_fresh(user, self.parts.clock(), within)
 
     def scopes_here(self, user: UserRecord) -> frozenset[str]:
         """The scopes that the user holds at the issuer itself."""
@@ -120,11 +126,6 @@ class Site:
     def to(self, path: str, **query: str) -> Response:
         """A redirect to a page of ours."""
         return see_other(self.url(path, **query))
-
-    def to_sign_in(self, path: str, names: Sequence[str], given: Mapping[str, str]) -> Response:
-        """To the sign-in, then back to that page with the parameters `names` that are given."""
-        kept = {name: given[name] for name in names if name in given}
-        return self.to("/sign-in", next=own_page(path, kept))
 
 
 class PageEndpoint:

@@ -13,7 +13,7 @@ from issuer.web.console import (
 )
 from issuer.web.console.clients import client, clients
 from issuer.web.console.explain import explain
-from issuer.web.console.screens.answers import KeptForms, Notices
+from issuer.web.console.screens.answers import Notices
 from issuer.web.console.screens.endpoint import ConsoleEndpoint
 from issuer.web.console.screens.screen import Console, ConsoleScreen
 from issuer.web.console.users import user, users
@@ -41,7 +41,7 @@ def console_endpoints(site: Site) -> list[ConsoleEndpoint]:
     console = Console(
         site,
         Notices(site.cookies, parts.notices),
-        KeptForms(site.cookies, parts.kept_forms, parts.clock),
+        site.kept_forms,
         [each for each in SCREENS if each.LABEL],
     )
     return [ConsoleEndpoint(console, each) for each in SCREENS]

@@ -14,11 +14,12 @@ from issuer.fields.secret_text import random_characters
 from issuer.http.streaming import StreamedText
 from issuer.resources import Command
 from issuer.web.console.screens import views
-from issuer.web.console.screens.answers import PATH, KeptForms, Notices
+from issuer.web.console.screens.answers import PATH, Notices
 from issuer.web.console.screens.operator import KEEP, NeedsSignIn, Operator
+from issuer.web.kept_forms import KeptForms
 from issuer.web.rendering import page_headers
 from issuer.web.site import Site
-from issuer.web.visit import Visit
+from issuer.web.visit import Visit, own_page
 from issuer.web.words import segment
 
 BAD_REQUEST, CONFLICT = 400, 409
@@ -134,7 +135,8 @@ class ConsoleScreen:
 
     def sign_in_first(self, given: Mapping[str, str]) -> Response:
         """To the sign-in, then back to this screen with the PARAMETERS that are given."""
-        return self.site.to_sign_in(self.path, self.PARAMETERS, given)
+        kept = {name: given[name] for name in self.PARAMETERS if name in given}
+        return self.site.to("/sign-in", next=own_page(self.path, kept))
 
     def answer(
         self,
