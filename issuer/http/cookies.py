@@ -14,6 +14,7 @@ SESSION = "session"
 AUTHORIZATION_REQUEST = "request-"  # and its id
 LOGOUT_REQUEST = "logout-"  # and its id
 PROVIDER_REQUEST = "provider-"  # and its id
+LANGUAGE = "language"  # that the person chose on a page
 SIGNED_OUT = "signed-out"  # for ten minutes, nobody is signed in again without asking for it
 _SIGNED_OUT_FOR = timedelta(minutes=10)
 _REQUESTS = (AUTHORIZATION_REQUEST, LOGOUT_REQUEST, PROVIDER_REQUEST)

@@ -7,6 +7,7 @@ Texts are written in English where they are used, marked by `_`; catalogues are 
 from issuer.languages.catalogues import (
     LANGUAGES,
     N_,
+    NAMES,
     SOURCE,
     Nn_,
     choose_language,
@@ -20,6 +21,7 @@ from issuer.languages.catalogues import gettext as _
 
 __all__ = [
     "LANGUAGES",
+    "NAMES",
     "N_",
     "SOURCE",
     "Nn_",

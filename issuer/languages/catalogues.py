@@ -1,4 +1,4 @@
-"""Which language a request gets: `ui_locales`, then `Accept-Language`, then the default.
+"""Which language a request gets: what the person chose, `ui_locales`, `Accept-Language`, a default.
 
 Its texts are found by gettext. A catalogue is read when its language is first used.
 """
@@ -15,9 +15,11 @@ from issuer.fields.times import utc
 from issuer.telemetry.logs import request_scope
 
 SOURCE = "en"
-LANGUAGES = (SOURCE, "de", "es", "fr", "ja")
+NAMES = {SOURCE: "English", "de": "Deutsch", "es": "Español", "fr": "Français", "ja": "日本語"}
+LANGUAGES = tuple(NAMES)
 
-_CHOSEN = "issuer.language"  # in the scope of a request
+# In the scope of a request.
+_SPOKEN, _IS_CHOSEN = "issuer.language", "issuer.language_is_chosen"
 _MAX_RANGES = 50
 _RANGE = re.compile(
     r"\s*([a-z]{1,8}(?:-[a-z0-9]{1,8})*|\*)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
@@ -47,21 +49,23 @@ _TRANSLATIONS = Path(__file__).with_name("translations")
 def language() -> str:
     """The language of the present request; English where no page chose one, as in the API."""
     scope = request_scope.get()
-    return str(scope.get(_CHOSEN, SOURCE)) if scope else SOURCE
+    return str(scope.get(_SPOKEN, SOURCE)) if scope else SOURCE
 
 
-def choose_language(default: str, *, is_translated: bool = True) -> None:
-    """Give the present request its language: English if it is for a page that has no other."""
+def choose_language(default: str, chosen: str | None = None) -> None:
+    """Give the present request its language: the one that the person has `chosen`, if any."""
     if (scope := request_scope.get()) is not None:
         named = [value for name, value in scope["headers"] if name == b"accept-language"]
         tags = accepted_languages(b",".join(named).decode("latin-1"))
-        speak((first_known(tags) or default) if is_translated else SOURCE)
+        scope[_IS_CHOSEN] = chosen is not None
+        scope[_SPOKEN] = chosen or first_known(tags) or default
 
 
 def speak(tag: str) -> None:
-    """Give the present request that language, which is one of `LANGUAGES`."""
-    if (scope := request_scope.get()) is not None:
-        scope[_CHOSEN] = tag
+    """Give the present request that language of `LANGUAGES`, unless the person chose another."""
+    scope = request_scope.get()
+    if scope is not None and not scope.get(_IS_CHOSEN):
+        scope[_SPOKEN] = tag
 
 
 def first_known(tags: Iterable[str]) -> str | None:

@@ -1,19 +1,22 @@
-"""Pages and their headers. Jinja is imported with the first page."""
+"""Pages, their headers and their language. Jinja is imported with the first page."""
 
+import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from issuer.clock import Clock
 from issuer.fields.branding import Image
-from issuer.languages import _, choose_language, language, ngettext
+from issuer.http.cookies import LANGUAGE, Cookies
+from issuer.languages import LANGUAGES, NAMES, SOURCE, _, choose_language, language, ngettext
 from issuer.languages.catalogues import browser_name, date_and_time
 from issuer.operations import commands
 from issuer.settings import Settings
-from issuer.telemetry.logs import request_id
+from issuer.telemetry.logs import request_id, request_scope
 from issuer.web import words
 from issuer.web.assets import Assets
 from issuer.web.views import COPY, Form, ProblemPage, WebPage
@@ -37,6 +40,9 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_ASKED = re.compile(r"(?:^|&)language=([^&]*)")  # for a language, in a query
+_LANGUAGE_KEPT = timedelta(days=365)
+_IS_TRANSLATED = "issuer.is_translated"  # in the scope of a request
 _MARK = (
     '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path fill-rule="evenodd" d="M12 1 3'
     " 4.500v6.200c0 5.600 3.800 10.300 9 12.300 5.200-2 9-6.700 9-12.300V4.500zM12 7a3 3 0 0"
@@ -83,11 +89,21 @@ class Pages:
         self._settings = settings
         self._clock = clock
         self._logo = logo
+        self._cookies = Cookies(settings.url)
         self.assets = Assets(settings.brand_accent, logo)
 
     def choose_language(self, *, is_translated: bool = True) -> None:
-        """Give the present request the language in which its pages are."""
-        choose_language(self._settings.language, is_translated=is_translated)
+        """Give the present request the language in which its pages are.
+
+        The one that its query asks for, or that a page was asked for before.
+        """
+        if (scope := request_scope.get()) is None:
+            return
+        scope[_IS_TRANSLATED] = is_translated
+        kept = self._cookies.value(Request(scope), LANGUAGE)
+        wanted = (_asked_language(), kept) if is_translated else (SOURCE,)
+        chosen = next((each for each in wanted if each in LANGUAGES), None)
+        choose_language(self._settings.language, chosen)
 
     def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
@@ -98,12 +114,18 @@ class Pages:
             leads_elsewhere=page.leads_elsewhere,
         )
         headers |= {"Content-Language": language(), "Vary": "Accept-Language"}
-        return HTMLResponse(self.html(page), status, headers=headers)
+        response = HTMLResponse(self.html(page), status, headers=headers)
+        if (asked := _asked_language()) is not None:
+            self._cookies.set(response, LANGUAGE, asked, _LANGUAGE_KEPT)
+        return response
 
     def problem(self, page: ProblemPage, status: int = 400) -> Response:
         """An error page in translation, with the id that finds the request in the log."""
         heading, sentence, number = _(page.heading), _(page.sentence), request_id.get() or ""
         page = replace(page, heading=heading, sentence=sentence, request_id=number)
+        if not page.way_back:
+            first = f"{self._settings.base_path}/"
+            page = replace(page, way_back=first, way_back_says=_("To the first page"))
         return self.answer(page, status)
 
     def html(self, page: WebPage) -> str:
@@ -129,6 +151,7 @@ class Pages:
         environment.globals |= {
             "base": base,
             "lang": language,
+            "languages": _languages,
             "issuer": self._settings.shown_name,
             "has_logo": self._logo is not None,
             "help_line": self._settings.brand_help or "",
@@ -168,3 +191,30 @@ class Pages:
 
     def _ago(self, instant: datetime) -> str:
         return words.ago(instant, self._clock())
+
+
+def _asked_language() -> str | None:
+    """The language that the query of the present request asks for, if there is that."""
+    asked = _ASKED.search(_query())
+    return asked[1] if asked and asked[1] in LANGUAGES else None
+
+
+def _query() -> str:
+    scope = request_scope.get() or {}
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")
+
+
+def _languages(page: WebPage) -> list[tuple[str, str, str]]:
+    """Tag and name of each language, and the query that asks for the page in it.
+
+    None for pages that are in English alone. Where a form was sent, the page is that of the form.
+    """
+    scope, form = request_scope.get() or {}, getattr(page, "form", None)
+    if not scope.get(_IS_TRANSLATED, True):
+        return []
+    query = _query()
+    if scope.get("method") == "POST" and isinstance(form, Form):
+        query = form.query.removeprefix("?")
+    query = _ASKED.sub("", query).removeprefix("&")
+    return [(tag, NAMES[tag], f"?{query}{'&' * bool(query)}language={tag}") for tag in LANGUAGES]

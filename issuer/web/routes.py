@@ -1,7 +1,7 @@
 """Routes of the pages, under the path of `ISSUER_URL`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -88,18 +88,18 @@ def with_error_pages(pages: Pages, handler: PageEndpoint) -> Handler:
             raise
         except InvalidForm as error:
             log.info("page_refused", reason=str(error))
-            return pages.problem(_INVALID, error.status)
+            return pages.problem(_opened_again(request, _INVALID), error.status)
         except (AlreadyExists, InvalidCredentials, InvalidField, NotAllowed, NotFound) as error:
             log.info("page_refused", reason=str(error))
             return pages.problem(_not_finished(request, error))
         except Unavailable as error:
             log.warning("page_unavailable", reason=str(error))
-            response = pages.problem(_UNAVAILABLE, 503)
+            response = pages.problem(_opened_again(request, _UNAVAILABLE), 503)
             response.headers["Retry-After"] = str(error.retry_after)
             return response
         except Exception:
             log.exception("unexpected_error")
-            return pages.problem(_UNFORESEEN, 500)
+            return pages.problem(_opened_again(request, _UNFORESEEN), 500)
         else:
             return response
 
@@ -109,12 +109,16 @@ def with_error_pages(pages: Pages, handler: PageEndpoint) -> Handler:
 def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
     """What was asked for is not possible, mostly since something else changed meanwhile."""
     is_told = isinstance(error, NotAllowed | AlreadyExists)
-    return ProblemPage(
-        heading=_("This could not be finished"),
-        sentence=str(error) if is_told else _("Something changed while the page was open."),
-        way_back=request.scope["path"],
-        way_back_says=_("Open the page again"),
-    )
+    sentence = str(error) if is_told else _("Something changed while the page was open.")
+    page = ProblemPage(heading=_("This could not be finished"), sentence=sentence)
+    return _opened_again(request, page)
+
+
+def _opened_again(request: Request, problem: ProblemPage) -> ProblemPage:
+    """The problem, with a way back to the page itself; a form that was sent is not sent again."""
+    query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
+    url = f"{request.scope['path']}{query}"
+    return replace(problem, way_back=url, way_back_says=_("Open the page again"))
 
 
 class HomeEndpoint(PageEndpoint):

@@ -20,7 +20,7 @@ from tests.web.browsing import Browser, PageSeen
 
 pytestmark = pytest.mark.slow
 WITHIN = 10.0  # seconds, on a busy machine as well
-AGAIN = "Sign in again: this needs a sign-in of the last ten minutes"
+AGAIN = "Sign in again: this needs a recent sign-in"
 
 
 @dataclass(frozen=True)

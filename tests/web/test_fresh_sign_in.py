@@ -1,11 +1,13 @@
-"""What may administer the issuer, and every device, needs a sign-in of the last ten minutes."""
+"""What may administer the issuer needs a sign-in of the last ten minutes, a device of an hour."""
 
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from pyotp import TOTP
 
+from issuer.roles import Assignment
 from issuer.sign_in.authorization_request import ConsentNeeded, SignInNeeded
 from tests.builders import PASSWORD, URL, Deployment, FakeClock
 from tests.drivers import TokenDriver
@@ -16,9 +18,10 @@ from tests.sign_in.devices import DeviceClient, allows, asked
 from tests.sign_in.fake_provider import FakeProvider
 from tests.sign_in.people import People
 from tests.web.browsing import Browser, PageSeen
+from tests.web.test_second_factor import secret_of
 
-TEN_MINUTES, MINUTE = timedelta(minutes=10), timedelta(minutes=1)
-AGAIN = "Sign in again: this needs a sign-in of the last ten minutes"
+TEN_MINUTES, MINUTE, HOUR = timedelta(minutes=10), timedelta(minutes=1), timedelta(hours=1)
+AGAIN = "Sign in again: this needs a recent sign-in, second factor included."
 
 
 @pytest.fixture
@@ -195,22 +198,120 @@ def test_a_refresh_is_not_a_sign_in(
     assert asked_for(browser, console).location.startswith("/sign-in?request=")
 
 
-def test_the_code_of_a_device_is_entered_after_a_sign_in_of_the_last_ten_minutes(
+def test_the_code_of_a_device_is_entered_after_a_sign_in_of_the_last_hour(
     deployment: Deployment, browser: Browser, admin: str, device: DeviceClient
 ):
     browser.sign_in()
     form = browser.get("/device")
-    deployment.wait(TEN_MINUTES)
+    deployment.wait(HOUR)
     device.asks(audience="my-os")
     code = device.codes["user_code"]
     back = f"/sign-in?next=%2Fdevice%3Fuser_code%3D{code}"
     assert browser.get("/device", user_code=code).location == back
     assert browser.submit(form, "/device", user_code=code).location == back
     page = browser.submit(browser.get(back), "/sign-in", username="alice", password=PASSWORD)
-    page = browser.submit(browser.follow(page), "/device")
     done = browser.submit(browser.follow(page), "/consent", decision="allow")
     assert "The device is signed in" in browser.follow(done).text
     assert device.polls().status == httpx.codes.OK
+
+
+@pytest.mark.parametrize("more_settings", [{"fresh_sign_in": "10m"}])
+def test_the_setting_says_how_recent_the_sign_in_for_a_device_is(
+    deployment: Deployment, browser: Browser, admin: str
+):
+    browser.sign_in()
+    deployment.wait(TEN_MINUTES)
+    assert browser.get("/device").location.startswith("/sign-in?next=")
+
+
+def test_what_was_allowed_goes_on_by_itself_after_the_sign_in(
+    deployment: Deployment, browser: Browser, admin: str, console: App
+):
+    browser.sign_in()
+    deployment.wait(5 * MINUTE)
+    shown = consent(browser, console)
+    deployment.wait(5 * MINUTE)
+    page = browser.submit(shown, "/consent", decision="allow")
+    page = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
+    done = browser.get(page.location)
+    assert console.redeem(returned(done.response)["code"]).status == httpx.codes.OK
+    again = browser.get("/oauth2/authorize", **console.request())
+    assert "Ops wants to act for you" in browser.follow(again).text  # only that once
+
+
+def test_what_was_allowed_does_not_go_on_where_something_has_changed(
+    deployment: Deployment, browser: Browser, admin: str, console: App
+):
+    browser.sign_in()
+    deployment.wait(5 * MINUTE)
+    shown = consent(browser, console)
+    deployment.wait(5 * MINUTE)
+    page = browser.submit(shown, "/consent", decision="allow")
+    deployment.role("helper", ["issuer:scim"])
+    with deployment.changing() as work:
+        work.assignments.assign(admin, Assignment(role="helper"))
+    page = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
+    assert "has just changed" in browser.get(page.location).text
+
+
+def test_what_somebody_allowed_is_not_allowed_by_another_who_signs_in(
+    deployment: Deployment, browser: Browser, admin: str, console: App
+):
+    deployment.user("bob", ["administrator"])
+    browser.sign_in()
+    deployment.wait(5 * MINUTE)
+    shown = consent(browser, console)
+    deployment.wait(5 * MINUTE)
+    page = browser.submit(shown, "/consent", decision="allow")
+    page = browser.submit(browser.get(page.location), "/sign-in", username="bob", password=PASSWORD)
+    assert "Ops wants to act for you" in browser.get(page.location).text
+
+
+def test_a_form_of_the_account_goes_on_by_itself_after_the_sign_in(
+    deployment: Deployment, browser: Browser, people: People, admin: str
+):
+    app = people.app_of(admin)
+    page = browser.follow(browser.sign_in())
+    browser.submit(page, "/sign-in/second-factor", code=app.code())
+    page = browser.get("/account/recovery-codes")
+    deployment.wait(TEN_MINUTES)
+    page = browser.submit(page, "/account/recovery-codes")
+    page = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
+    page = browser.submit(browser.follow(page), "/sign-in/second-factor", code=app.code())
+    assert "Your recovery codes" in browser.get(page.location).text
+    assert "Make new recovery codes?" in browser.get("/account/recovery-codes").text
+
+
+def test_a_form_goes_on_only_for_what_it_was_about(
+    deployment: Deployment, browser: Browser, people: People, admin: str
+):
+    app = people.app_of(admin)
+    page = browser.follow(browser.sign_in())
+    browser.submit(page, "/sign-in/second-factor", code=app.code())
+    with deployment.services.administration.reading() as work:
+        (factor,) = work.factors.of_user(admin)
+    page = browser.get("/account/remove-factor", factor=factor.id)
+    deployment.wait(TEN_MINUTES)
+    page = browser.submit(page, "/account/remove-factor")
+    page = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
+    browser.submit(browser.follow(page), "/sign-in/second-factor", code=app.code())
+    assert "had ended" in browser.follow(browser.get("/account/remove-factor", factor="x")).text
+    with deployment.services.administration.reading() as work:
+        assert [each.id for each in work.factors.of_user(admin)] == [factor.id]
+
+
+def test_a_factor_that_this_session_added_is_not_asked_for_again(
+    deployment: Deployment, clock: FakeClock, browser: Browser, admin: str
+):
+    """As for an authenticator app right after a passkey."""
+    browser.sign_in()
+    page = browser.get("/account/authenticator")
+    code = TOTP(secret_of(page)).at(clock())
+    done = browser.submit(page, "/account/authenticator", code=code)
+    assert "Your recovery codes" in done.text
+    assert browser.get("/account/recovery-codes").status == httpx.codes.OK
+    deployment.wait(TEN_MINUTES)
+    assert browser.get("/account/recovery-codes").location.startswith("/sign-in")
 
 
 def test_what_came_of_a_device_can_still_be_read_later(
@@ -221,9 +322,9 @@ def test_what_came_of_a_device_can_still_be_read_later(
     assert "The device is signed in" in browser.get("/device", answer="allowed").text
 
 
-@pytest.mark.parametrize("audience", [URL, "my-os"])
+@pytest.mark.parametrize(("audience", "within"), [(URL, TEN_MINUTES), ("my-os", HOUR)])
 def test_a_device_request_gets_nothing_from_an_older_session(
-    deployment: Deployment, admin: str, device: DeviceClient, audience: str
+    deployment: Deployment, admin: str, device: DeviceClient, audience: str, within: timedelta
 ):
     """Also where its code was entered before the sign-in was too old."""
     flow, alice = deployment.services.people.flow, sign_in(deployment, admin)
@@ -231,7 +332,8 @@ def test_a_device_request_gets_nothing_from_an_older_session(
     device.asks(audience=audience)
     step = asked(alice, device)
     assert isinstance(step, ConsentNeeded)
-    deployment.wait(5 * MINUTE - timedelta(seconds=1))
+    deployment.wait(within - 5 * MINUTE - timedelta(seconds=1))
+    device.asks(audience=audience)
     assert isinstance(asked(alice, device), ConsentNeeded)
     deployment.wait(timedelta(seconds=1))
     assert isinstance(asked(alice, device), SignInNeeded)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from issuer.errors import InvalidField
-from issuer.languages import LANGUAGES, catalogues
+from issuer.languages import LANGUAGES, NAMES, catalogues
 from issuer.telemetry.logs import request_scope
 from issuer.users.passwords import check_policy
 from issuer.web.password import POLICY
@@ -38,7 +38,10 @@ WRONG = {"de": "Benutzername oder Passwort ist falsch.", "fr": "Nom d’utilisat
 # Read aloud or shown by a script.
 TOLD = ("aria-label", "alt", "placeholder", "data-missing", "data-exists", "data-unused")
 INNERMOST = re.compile("⟦[^⟦⟧]*⟧")
-NOT_WORDS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|id\.example|https://id\.example")
+# Languages have their own names.
+NOT_WORDS = re.compile(
+    "|".join(NAMES.values()) + r"|\d{4}-\d\d-\d\d \d\d:\d\d UTC|id\.example|https://id\.example"
+)
 
 
 @contextmanager
@@ -283,3 +286,58 @@ def test_the_application_may_choose_the_language_of_signing_out(
         assert other.response.headers["content-language"] == "de"
     finally:
         del deployment.http.headers["Accept-Language"]
+
+
+def test_whoever_chooses_a_language_keeps_it(browser: Browser, app: App, alice: str):
+    """Also where browser and application ask for another."""
+    request = app.request(resource="my-os", ui_locales="fr")
+    page = browser.follow(browser.get("/oauth2/authorize", **request))
+    assert page.response.headers["content-language"] == "fr"
+    page = browser.get(f"{path_and_query(page)}&language=de")
+    assert page.response.headers["content-language"] == "de"
+    assert "__Host-language=de; HttpOnly; Max-Age=31536000" in page.response.headers["set-cookie"]
+    page = browser.submit(page, "/sign-in", username="alice", password=PASSWORD)
+    assert browser.follow(page).response.headers["content-language"] == "de"
+    assert browser.get("/account").response.headers["content-language"] == "de"
+
+
+def path_and_query(page: PageSeen) -> str:
+    return page.response.url.raw_path.decode()
+
+
+@rows("asked", ["xx", "", "de&language=fr", "DE", "en%22"])
+def test_a_language_that_there_is_not_is_not_chosen(asked: str, http: httpx.Client):
+    answer = http.get(f"/sign-out?language={asked}", headers=asking("ja"))
+    assert answer.headers["content-language"] in {"ja", "de"}
+    assert 'lang="xx"' not in answer.text
+
+
+def test_a_page_links_to_itself_in_each_language(browser: Browser, asked: PageSeen, alice: str):
+    """With the request that it is about, also where a form was refused."""
+    page = browser.get(asked.location)
+    wrong = browser.submit(page, "/sign-in", username="alice", password="wrong")
+    request = page.form("/sign-in").fields["request"]
+    for each in (page, wrong):
+        links = [e["href"] for e in Outline(each.response.text).of("a") if e.get("hreflang")]
+        assert links == [f"?request={request}&language={tag}" for tag in LANGUAGES if tag != "en"]
+    assert "Anmelden" in browser.get(f"/sign-in{links[0]}").text
+
+
+@pytest.mark.parametrize(
+    "path", ["/no-such-page", "/oauth2/authorize?client_id=x", "/invitation/x", "/sign-out"]
+)
+def test_every_dead_end_has_a_way_on_and_the_languages(path: str, http: httpx.Client):
+    answer = http.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+    links = [each for each in Outline(answer.text).of("a") if "button" in each.get("class", "")]
+    assert links
+    assert all(each["href"].startswith("/") for each in links)
+    assert "Deutsch" in answer.text
+
+
+def test_the_console_has_no_languages_to_choose(deployment: Deployment, browser: Browser):
+    deployment.role("administrator", ["issuer:admin"])
+    deployment.user("ada", ["administrator"])
+    browser.sign_in("ada")
+    page = browser.get("/console", language="de")
+    assert page.response.headers["content-language"] == "en"
+    assert "Deutsch" not in page.text
