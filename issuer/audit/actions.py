@@ -198,6 +198,7 @@ _ROWS: Mapping[str, str | AuditAction] = {
     "trusted_issuer.sessions_ended": "{actor} ended the sessions from {target}",
     "trusted_issuer.tokens_not_revoked": "Tokens for people of {target} were not revoked",
     "user.access_ended": "{actor} gave {principal} rights here, and credentials of others ended",
+    "user.email_change_requested": "{actor} asked for a link to confirm another address",
     "user.factors_reset": AuditAction(
         "{actor} removed all second factors[ of {principal}]", ACCOUNT_CHANGE, 11
     ),

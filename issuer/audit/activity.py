@@ -36,6 +36,7 @@ SENTENCES = {
     "sign_in.failed": N_("A sign-in failed"),
     "sign_in.locked": N_("Signing in was locked after wrong attempts"),
     "user.access_ended": N_("You got rights at this issuer, and what others had set for you ended"),
+    "user.email_change_requested": N_("A link to confirm another address was asked for"),
     "user.factors_reset": N_("All second factors were removed"),
     "user.password_set": N_("A password was set"),
     "user.tokens_revoked": N_("You were signed out everywhere"),

@@ -26,6 +26,7 @@ from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.flow import AuthorizationFlow
+from issuer.sign_in.link_tokens import LinkTokens
 from issuer.sign_in.logout import LogoutRequest, LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
@@ -82,7 +83,8 @@ class FactorParts:
         self.recovery_codes = RecoveryCodes(derived(purposes.RECOVERY_CODES), random)
         challenges = PasskeyChallenges(derived(purposes.PASSKEY_CHALLENGES), clock, random)
         self.passkeys = Passkeys(url, challenges, derived(purposes.PASSKEY_HANDLES))
-        self.password_reset_key = derived(purposes.PASSWORD_RESETS)
+        self.password_reset_links = LinkTokens(derived(purposes.PASSWORD_RESETS))
+        self.email_change_links = LinkTokens(derived(purposes.EMAIL_CHANGES))
         self.invitation_tokens = SecretTexts(INVITATION, derived(purposes.INVITATIONS), random)
         checking = (foundation.database, clock, directory, guard)
         self.second_factor = SecondFactor(

@@ -39,6 +39,7 @@ from issuer.roles import Assignments, HeldRole, Roles
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
+from issuer.sign_in.own_profile import OwnProfile
 from issuer.sign_in.password_resets import PasswordResets
 from issuer.sign_in.session_revoker import Consents, Sessions
 from issuer.sign_in.sessions import SentForms
@@ -183,7 +184,19 @@ class UnitOfWork:
         return PasswordResets(
             self._transaction,
             self.users,
-            self._parts.factors.password_reset_key,
+            self._parts.factors.password_reset_links,
+            self._settings.url,
+            self.outbox,
+            self._parts.mail.texts,
+        )
+
+    @cached_property
+    def own_profile(self) -> OwnProfile:
+        return OwnProfile(
+            self._transaction,
+            self.users,
+            self.identities,
+            self._parts.factors.email_change_links,
             self._settings.url,
             self.outbox,
             self._parts.mail.texts,

@@ -217,6 +217,7 @@ class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     verified_email: Mapped[str | None] = mapped_column(sa.String(254))
     name: Mapped[str] = mapped_column(sa.String(255))
     claims: Mapped[dict[str, Any]]
+    language: Mapped[str | None] = mapped_column(sa.String(8))
     disabled: Mapped[bool]
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
     external_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)

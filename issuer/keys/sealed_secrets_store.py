@@ -30,6 +30,7 @@ PASSKEY_CHALLENGES = "passkey-challenges"
 PASSKEY_HANDLES = "passkey-handles"
 INVITATIONS = "invitations"
 PASSWORD_RESETS = "password-resets"  # noqa: S105 - the name of a purpose
+EMAIL_CHANGES = "email-changes"
 MAIL_COUNTS = "mail-counts"
 ANTI_FORGERY = "anti-forgery"
 CONSOLE_NOTICES = "console-notices"

@@ -1,8 +1,9 @@
 """The messages: plain text, in which nothing from outside begins a line or header; their bounds."""
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from issuer.clock import Clock
 from issuer.database import Session
@@ -13,7 +14,14 @@ from issuer.fields.fields import can_receive_mail
 from issuer.fields.text import escape
 from issuer.languages import SOURCE, in_language
 from issuer.languages.catalogues import browser_name, date_and_time
-from issuer.telemetry.metrics import INVITATION, NEW_PLACE, PASSWORD_RESET, TEST
+from issuer.telemetry.metrics import (
+    ADDRESS_CHANGED,
+    INVITATION,
+    NEW_ADDRESS,
+    NEW_PLACE,
+    PASSWORD_RESET,
+    TEST,
+)
 
 MOST_TO_A_USER = 5  # of each kind
 MOST_TO_AN_ADDRESS = 20
@@ -40,12 +48,23 @@ class Texts:
     name: str
     language: str = SOURCE
 
+    def for_reader(self, language: str | None) -> Self:
+        """In the language of whoever reads them, if that is known."""
+        return replace(self, language=language) if language else self
+
     def invitation(
-        self, user_id: str, username: str, to: str, link: str, expires_at: datetime
+        self,
+        user_id: str,
+        username: str,
+        to: str,
+        link: str,
+        expires_at: datetime,
+        invited_by: str = "",
     ) -> MailMessage:
         """With the link that sets a first password or passkey."""
         _ = in_language(self.language)
-        text = _(
+        who = _("%(name)s invites you.\n\n", name=_name(invited_by)) if invited_by else ""
+        text = who + _(
             """\
 You are invited to sign in at %(url)s.
 Your user name: %(username)s
@@ -88,6 +107,46 @@ If it was not you, ignore this message: your password has not been changed.
         )
         subject = _("New password for %(issuer)s", issuer=self.name)
         return MailMessage(PASSWORD_RESET, user_id, to, subject, text)
+
+    def new_address(
+        self, user_id: str, username: str, to: str, link: str, expires_at: datetime
+    ) -> MailMessage:
+        """With the link that confirms it."""
+        _ = in_language(self.language)
+        text = _(
+            """\
+This is to be the address of an account at %(url)s.
+User name: %(username)s
+
+If you asked for that, confirm it with this link. It works once, until %(time)s:
+
+%(link)s
+
+If you did not, ignore this message: nothing has been changed.
+""",
+            url=self.url,
+            username=_name(username),
+            time=date_and_time(expires_at, _),
+            link=link,
+        )
+        subject = _("Your new address at %(issuer)s", issuer=self.name)
+        return MailMessage(NEW_ADDRESS, user_id, to, subject, text)
+
+    def address_changed(self, user_id: str, username: str, to: str) -> MailMessage:
+        """To the address that was that of the account before."""
+        _ = in_language(self.language)
+        text = _(
+            """\
+An account at %(url)s has another address now, and this one no longer belongs to it.
+User name: %(username)s
+
+If you changed it, there is nothing to do. If not, tell whoever runs %(url)s.
+""",
+            url=self.url,
+            username=_name(username),
+        )
+        subject = _("Your address at %(issuer)s was changed", issuer=self.name)
+        return MailMessage(ADDRESS_CHANGED, user_id, to, subject, text)
 
     def new_place(
         self,

@@ -123,6 +123,10 @@ class Identities(WithinTransaction):
     def get(self, user_id: str, identity_id: str) -> Identity:
         return one_of(self.of_user(user_id), identity_id, "identity")
 
+    def made_user(self, user_id: str) -> bool:
+        """Whether a trusted issuer made the user, and so keeps name and address."""
+        return any(row.made_user for row in self._store.of_user(user_id))
+
     def link(
         self, user_id: str, issuer_id: str, subject: str, name: str, grantor: Grantor | None
     ) -> Identity:

@@ -148,12 +148,20 @@ class Invitations(WithinTransaction):
         if to is None:
             return NewInvitation(url=url, **made)
         assert self._outbox is not None
-        message = self._texts.invitation(user.id, user.username, to, url, row.expires_at)
+        texts = self._texts.for_reader(user.language)
+        about = (user.id, user.username, to, url, row.expires_at)
+        message = texts.invitation(*about, invited_by=self._inviter())
         try:
             self._outbox.add(message)
         except NotSent as error:
             raise NotAllowed(str(error)) from None
         return NewInvitation(sent_to=to, **made)
+
+    def _inviter(self) -> str:
+        """The name of the person who invites; empty where that is a service or the command line."""
+        by = self._authority.grantor.by
+        row = self._user_store.find(by) if by else None
+        return (row.name or row.username) if row else ""
 
     def _address(self, user: UserRow) -> str:
         """An address of now, in the same transaction, is that of whoever gives the rights."""

@@ -41,7 +41,7 @@ class NewPlaceNotes:
             if not outbox.is_first(f"new place {user_id} {site_of(address)}", _DAY):
                 return
             about = (user_id, user.username, user.email, at, address, actor.user_agent)
-            message = self._texts.new_place(*about)
+            message = self._texts.for_reader(user.language).new_place(*about)
             try:
                 outbox.add(message)
             except NotSent as error:

@@ -4,12 +4,9 @@ Nothing is stored: the link holds a digest of the user, so any change ends it. N
 with rights at the issuer: somebody without `issuer:admin` may have set the address.
 """
 
-import base64
-import hmac
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from issuer.authority import Grantor
 from issuer.database.tables import UserRow
@@ -17,6 +14,7 @@ from issuer.errors import NotAllowed
 from issuer.fields.fields import can_receive_mail
 from issuer.mail import NotSent, Outbox, Texts
 from issuer.resources import WithinTransaction
+from issuer.sign_in.link_tokens import LinkTokens
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.users import Users
@@ -24,7 +22,6 @@ from issuer.vocabulary import GivenAs
 
 LIFETIME = timedelta(minutes=30)
 MOST_OF_AN_ADDRESS = 5  # users, each with a link of its own
-_DIGEST_BYTES, _TIME_BYTES = 32, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class PasswordResets(WithinTransaction):
     """Links to reset passwords, within one transaction."""
 
     _users: Users
-    _key: bytes
+    _links: LinkTokens
     _issuer: str
     _outbox: Outbox | None
     _texts: Texts
@@ -59,16 +56,13 @@ class PasswordResets(WithinTransaction):
 
     def find(self, token: str) -> PasswordReset | None:
         """The reset of that token, unless it has expired, or the user has changed. Reads only."""
-        read = _read(token)
-        if read is None:
+        read = self._links.read(token)
+        row = self._store.find(read.about) if read else None
+        if read is None or row is None:
             return None
-        digest, expires_at, user_id = read
-        row = self._store.find(user_id)
-        if row is None or not hmac.compare_digest(digest, self._digest(row, expires_at)):
+        if not self._links.is_valid(read, _state(row), self._clock()) or self._why_not(row):
             return None
-        if expires_at <= self._clock() or self._why_not(row):
-            return None
-        return PasswordReset(row.id, row.username, expires_at)
+        return PasswordReset(row.id, row.username, read.expires_at)
 
     def complete(self, token: str, password: NewPassword) -> None:
         """Set the password, once, as given by others; `NotAllowed` if the link does not work."""
@@ -103,11 +97,10 @@ class PasswordResets(WithinTransaction):
             return "mail is off"
         # Not rounded up: the link names whole seconds.
         expires_at = (self._clock() + LIFETIME).replace(microsecond=0)
-        seconds = int(expires_at.timestamp()).to_bytes(_TIME_BYTES)
-        text = self._digest(row, expires_at) + seconds + row.id.encode()
-        token = base64.urlsafe_b64encode(text).decode().rstrip("=")
+        token = self._links.make(row.id, expires_at, _state(row))
         link = f"{self._issuer}/password-reset/{token}"
-        message = self._texts.password_reset(row.id, row.username, row.email, link, expires_at)
+        texts = self._texts.for_reader(row.language)
+        message = texts.password_reset(row.id, row.username, row.email, link, expires_at)
         try:
             self._outbox.add(message)
         except NotSent as error:
@@ -118,19 +111,7 @@ class PasswordResets(WithinTransaction):
         details = {"reason": reason} if reason else {}
         self._trail.note("password_reset.requested", user_id, sent=not reason, **details)
 
-    def _digest(self, row: UserRow, expires_at: datetime) -> bytes:
-        """A digest of what the link is for: another version of the user has another one."""
-        of_user = [row.id, row.version, row.password_hash, row.email, row.verified_email]
-        text = json.dumps([int(expires_at.timestamp()), *of_user])
-        return hmac.digest(self._key, text.encode(), "sha256")
 
-
-def _read(token: str) -> tuple[bytes, datetime, str] | None:
-    """Digest, end and user id that the token names; None if it has another form."""
-    try:
-        decoded = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
-        digest, rest = decoded[:_DIGEST_BYTES], decoded[_DIGEST_BYTES:]
-        seconds, user_id = int.from_bytes(rest[:_TIME_BYTES]), rest[_TIME_BYTES:].decode()
-        return digest, datetime.fromtimestamp(seconds, UTC), user_id
-    except (ValueError, OverflowError, OSError):
-        return None
+def _state(row: UserRow) -> list[object]:
+    """What the link is for: another version of the user has another one."""
+    return [row.id, row.version, row.password_hash, row.email, row.verified_email]

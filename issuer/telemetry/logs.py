@@ -19,11 +19,11 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
 _CLIENT = "issuer.client"
 ROUTE = "issuer.route"
 TRACE = "issuer.trace"
-# Links of invitations and password resets are credentials; 51 characters are what other secrets end
-# with.
+# Links of invitations, password resets and new addresses are credentials; 51 characters are what
+# other secrets end with.
 _SECRET = re.compile(
     r"(?<=invitation/).+|(?<=invitation)[^/].*|(?<=password-reset/).+|(?<=password-reset)[^/].*"
-    r"|[0-9a-z]{51,}",
+    r"|(?<=account/email/).+|[0-9a-z]{51,}",
     re.DOTALL | re.IGNORECASE,
 )
 _MAX_PATH = 256

@@ -28,8 +28,8 @@ LIMITS = (
     PASSWORDS := "passwords",
 )
 # What messages are about, and what became of them.
-MAILS = ("invitation", "password_reset", "new_place", "test")
-INVITATION, PASSWORD_RESET, NEW_PLACE, TEST = MAILS
+MAILS = ("invitation", "password_reset", "new_address", "address_changed", "new_place", "test")
+INVITATION, PASSWORD_RESET, NEW_ADDRESS, ADDRESS_CHANGED, NEW_PLACE, TEST = MAILS
 _OF_MAIL = (SENT := "sent", FAILED := "failed", DROPPED := "dropped")
 # What inspections of AgentOS found: the most severe, if anything.
 INSPECTED = (NOTHING := "nothing", "low", "medium", "high", NOT_INSPECTED := "failed")

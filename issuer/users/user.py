@@ -10,7 +10,9 @@ from issuer.fields.fields import CustomClaims, Email, Fields, Label, Username, V
 from issuer.fields.ids import PrincipalId
 from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username
+from issuer.languages import LANGUAGES
 from issuer.resources.resource_type import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
+from issuer.settings import Language
 
 
 class UserFields(Fields):
@@ -51,6 +53,16 @@ class UserFields(Fields):
         ),
     ] = False
     name: Annotated[Label, replace(NAME, is_private=True)] = ""
+    language: Annotated[
+        Language | None,
+        Member(
+            label="Language",
+            help=f"Language of messages to the user: {', '.join(LANGUAGES)}. Default: the setting.",
+            control=Control.CHOICE,
+            values=LANGUAGES,
+            metavar="TAG",
+        ),
+    ] = None
     claims: Annotated[
         CustomClaims,
         replace(CLAIMS, hint="A JSON object with claims of your own, for the tokens of the user"),

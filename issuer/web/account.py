@@ -9,7 +9,7 @@ from starlette.responses import Response
 from issuer.audit.activity import IN_SIGHT_FOR, Activity, activity_of
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.languages import N_, _
+from issuer.languages import N_, NAMES, _
 from issuer.operations import Creation, Operation
 from issuer.sign_in.operations import OPERATIONS
 from issuer.sign_in.passkeys import why_not_offered
@@ -32,6 +32,8 @@ _DONE = {
     "removed": N_("It is removed."),
     "linked": N_("The account is linked. You can sign in with it."),
     "unlinked": N_("The account is unlinked. Whoever was signed in with it is signed out."),
+    "profile": N_("Your profile is changed."),
+    "sent": N_("A link is on its way to the new address, and works for an hour."),
     "stale": N_("The page was out of date, and nothing was changed. Here it is as it is now."),
     "gone": N_("That had ended already."),
 }
@@ -139,6 +141,8 @@ class AccountEndpoint(OwnPageEndpoint):
             name=user.name,
             username=user.username,
             email=user.email or "",
+            email_verified=user.email_verified,
+            language=NAMES.get(user.language or "", ""),
             usable=tuple(usable),
             has_more_usable=has_more,
             has_password=record is not None and record.password_hash is not None,

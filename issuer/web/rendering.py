@@ -41,7 +41,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _ASKED = re.compile(r"(?:^|&)language=([^&]*)")  # for a language, in a query
-_LANGUAGE_KEPT = timedelta(days=365)
+LANGUAGE_KEPT = timedelta(days=365)
 _IS_TRANSLATED = "issuer.is_translated"  # in the scope of a request
 _MARK = (
     '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path fill-rule="evenodd" d="M12 1 3'
@@ -116,7 +116,7 @@ class Pages:
         headers |= {"Content-Language": language(), "Vary": "Accept-Language"}
         response = HTMLResponse(self.html(page), status, headers=headers)
         if (asked := _asked_language()) is not None:
-            self._cookies.set(response, LANGUAGE, asked, _LANGUAGE_KEPT)
+            self._cookies.set(response, LANGUAGE, asked, LANGUAGE_KEPT)
         return response
 
     def problem(self, page: ProblemPage, status: int = 400) -> Response:

@@ -233,6 +233,8 @@ class AccountPage(FormPage):
     name: str
     username: str
     email: str
+    email_verified: bool = False
+    language: str = ""
     has_password: bool
     factors: tuple[Factor, ...]
     recovery_codes_left: int
@@ -247,6 +249,25 @@ class AccountPage(FormPage):
     has_more_usable: bool = False
     activity: tuple[Activity, ...] = ()
     done: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfilePage(FormPage):
+    """Where `is_kept_elsewhere`, only the language can be changed here."""
+
+    TEMPLATE = "profile.html"
+    HEADING = N_("Your profile")
+    name: str
+    language: str
+    is_kept_elsewhere: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailPage(FormPage):
+    TEMPLATE = "email.html"
+    HEADING = N_("Your e-mail address")
+    email: str
+    is_kept_elsewhere: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

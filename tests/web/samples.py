@@ -22,6 +22,7 @@ from issuer.web.views import (
     ConsentPage,
     ConsentView,
     DelegationView,
+    EmailPage,
     Form,
     HomePage,
     InvitationPage,
@@ -29,6 +30,7 @@ from issuer.web.views import (
     PasswordPage,
     PasswordResetPage,
     ProblemPage,
+    ProfilePage,
     ProviderButton,
     RecoveryCodesPage,
     SecondFactorPage,
@@ -134,6 +136,8 @@ def account(**changes: object) -> AccountPage:
         "name": "Alice Example",
         "username": "alice",
         "email": "alice@example.com",
+        "email_verified": True,
+        "language": "Deutsch",
         "has_password": True,
         "factors": (
             Factor(
@@ -363,6 +367,25 @@ PAGES: dict[str, WebPage] = {
         named=("identity", "idn_1"),
         is_dangerous=True,
     ),
+    "profile": ProfilePage(user="alice", form=FORM, name="Alice Example", language="de"),
+    "profile-wrong": ProfilePage(
+        user="alice",
+        form=FORM,
+        name=LONGEST,
+        language="",
+        errors={"name": "A name has at most 255 characters that can be printed."},
+    ),
+    "profile-kept": ProfilePage(
+        user="alice", form=FORM, name="Alice", language="", is_kept_elsewhere=True
+    ),
+    "email": EmailPage(user="alice", form=FORM, email="alice@example.com"),
+    "email-wrong": EmailPage(
+        user="alice",
+        form=FORM,
+        email="alice",
+        errors={"email": "This is not an e-mail address."},
+    ),
+    "email-kept": EmailPage(user="alice", form=FORM, email="", is_kept_elsewhere=True),
     "password": PasswordPage(user="alice", form=FORM, username="alice"),
     "password-wrong": PasswordPage(
         user="alice",

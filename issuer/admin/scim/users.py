@@ -171,6 +171,7 @@ def _fields_of(resource: UserResource[Any], before: ProvisionedUser | None) -> P
                 "email_verified": is_verified,
                 "name": _name_of(resource),
                 "claims": before.claims if before else {},
+                "language": before.language if before else None,
                 "disabled": before.disabled if before and stays else not resource.active,
                 "external_id": resource.external_id,
                 "scim": resource.model_dump(exclude=_IN_OTHER_COLUMNS),

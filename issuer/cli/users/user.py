@@ -33,7 +33,7 @@ commands = CollectionCommands(app, USER, UserName, find_user)
 
 _USERNAME = Annotated[str, argument("USERNAME", USER.members["username"].help)]
 _NEW_USERNAME = Annotated[str | None, option("TEXT", "New name to sign in with.")]
-_OPTIONS = options_of(USER, ["email", "email_verified", "name", "claims", "disabled"])
+_OPTIONS = options_of(USER, ["email", "email_verified", "name", "language", "claims", "disabled"])
 
 
 def _parts(work: UnitOfWork, user_id: str) -> Parts:

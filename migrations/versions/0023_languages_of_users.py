@@ -1,0 +1,11 @@
+"""The language in which a user reads messages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("language", sa.String(8), nullable=True))
