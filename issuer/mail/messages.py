@@ -12,7 +12,7 @@ from issuer.database.tables import UsedChallengeRow
 from issuer.errors import IssuerError
 from issuer.fields.fields import can_receive_mail
 from issuer.fields.text import escape
-from issuer.languages import SOURCE, in_language
+from issuer.languages import N_, SOURCE, in_language
 from issuer.languages.catalogues import browser_name, date_and_time
 from issuer.telemetry.metrics import (
     ADDRESS_CHANGED,
@@ -216,13 +216,13 @@ class Outbox:
     def add(self, message: MailMessage) -> None:
         """Take the message; `NotSent` for an unusable address, or after too many messages."""
         if not can_receive_mail(message.to):
-            raise NotSent("The address cannot receive mail.")
+            raise NotSent(N_("The address cannot receive mail."))
         to_user = f"user {message.kind} {message.user_id}"
         to_address = f"address {message.to.casefold()}"
         if not self._count(to_user, MOST_TO_A_USER):
-            raise NotSent("The user was sent as many messages of this kind as an hour allows.")
+            raise NotSent(N_("The user was sent as many messages of this kind as an hour allows."))
         if not self._count(to_address, MOST_TO_AN_ADDRESS):
-            raise NotSent("The address was sent as many messages as an hour allows.")
+            raise NotSent(N_("The address was sent as many messages as an hour allows."))
         self.messages.append(message)
 
     def is_first(self, about: str, period: timedelta) -> bool:
