@@ -182,7 +182,7 @@ class AccountEndpoint(OwnPageEndpoint):
         }
 
     def _activity(self, work: UnitOfWork, user: User) -> tuple[Activity, ...]:
-        """Not what happened to another user who had the id before."""
+        """What happened since the user was created: another user may have had the id before."""
         since = max(user.created_at, self.parts.clock() - IN_SIGHT_FOR)
         return tuple(
             replace(each, about=self._name(each.client_id)) if each.client_id else each

@@ -77,11 +77,11 @@ def test_a_link_is_of_no_use_to_whoever_has_the_address(
     """Else a mistyped address would give the account to somebody else."""
     ask(browser)
     link = link_in(receiver.next().get_content())
-    stranger = Browser(deployment.http)
-    assert stranger.get(link).location.startswith("/sign-in?next=%2Faccount%2Femail%2F")
+    eve = Browser(deployment.http)
+    assert eve.get(link).location.startswith("/sign-in?next=%2Faccount%2Femail%2F")
     deployment.user("eve")
-    stranger.sign_in("eve")
-    assert "does not work any more" in stranger.get(link).text
+    eve.sign_in("eve")
+    assert "does not work any more" in eve.get(link).text
     forged = link[:-4] + ("AAAA" if not link.endswith("AAAA") else "BBBB")
     assert "does not work any more" in browser.get(forged).text
 
