@@ -76,7 +76,7 @@ DOMAIN = {
     },
     "keys": {"audit"},
     "verifiers": {"keys"},
-    "usage": set(),
+    "usage": {"directory"},
     "review": {
         "audiences",
         "clients",

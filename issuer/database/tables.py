@@ -505,7 +505,7 @@ class AssignmentRow(Given, SeenByDirectory, Base, table="assignments"):
     """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere.
 
     At most once for each: the indexes are in `issuer/database/migrations.py`. It gives nothing
-    from `expires_at` on. `given_at` is null for what is older than the column.
+    from `expires_at` on. `given_at` and `reason` are null for what is older than the columns.
     """
 
     __table_args__ = (
@@ -520,6 +520,7 @@ class AssignmentRow(Given, SeenByDirectory, Base, table="assignments"):
     audience_id: Mapped[str | None] = mapped_column(sa.ForeignKey("audiences.id"))
     given_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
     role: Mapped[RoleRow] = relationship()
 
 
@@ -879,6 +880,12 @@ class UsedScopeRow(Base, table="used_scopes"):
     reports. Every day with a report has it.
     """
 
+    __table_args__ = (
+        sa.Index("ix_used_scopes_day_audience_id", "day", "audience_id"),
+        sa.Index("ix_used_scopes_subject", "subject", "day"),
+        sa.Index("ix_used_scopes_client_id", "client_id", "day"),
+    )
+
     audience_id: Mapped[str] = _deleted_with("audiences.id", primary_key=True)
     subject: Mapped[str] = mapped_column(_collated(255), primary_key=True)
     client_id: Mapped[str] = mapped_column(_collated(255), primary_key=True)
@@ -888,7 +895,12 @@ class UsedScopeRow(Base, table="used_scopes"):
     refused: Mapped[int] = mapped_column(sa.BigInteger)
     reports: Mapped[int] = mapped_column(server_default="0")
 
-    __table_args__ = (sa.Index("ix_used_scopes_day_audience_id", "day", "audience_id"),)
+
+class UsedRoleRow(Base, table="used_roles"):
+    """The last day with a request that needed what its subject or client held by the role."""
+
+    role_name: Mapped[str] = _deleted_with("roles.name", primary_key=True)
+    day: Mapped[datetime]
 
 
 class LeftOutVerifiersRow(Base, table="left_out_verifiers"):

@@ -64,6 +64,11 @@ class Principal(BaseModel, frozen=True):
     def __str__(self) -> str:
         return f"{self.kind} {self.name or self.id}"
 
+    @property
+    def sort_key(self) -> tuple[str, str]:
+        """For lists by name."""
+        return (self.name or self.id).casefold(), self.id
+
 
 class ReviewFinding(BaseModel, frozen=True):
     """One finding, with its evidence.
@@ -87,6 +92,8 @@ class ReportCoverage(BaseModel, frozen=True):
     """Whether the reports about an audience tell what was not used: nothing else is unknown.
 
     `is_known`: since the beginning of the review, reports came on every day, and named everything.
+    If that is not so, it will be from the day `known_from` on, unless more is missing by then; null
+    where nobody reports.
     """
 
     audience: str
@@ -94,6 +101,37 @@ class ReportCoverage(BaseModel, frozen=True):
     reason: str
     first_report: date | None
     last_report: date | None
+    known_from: date | None = None
+
+
+def coverage_of(
+    audience: str,
+    unnamed: Mapping[datetime, int],
+    now: datetime,
+    unused_for: timedelta = UNUSED_FOR,
+) -> ReportCoverage:
+    """Coverage by the days with reports, and how many requests were counted without a name."""
+    since = day_of(now - unused_for)
+    number = (day_of(now) - since) // _DAY
+    days = [since + n * _DAY for n in range(number)]
+    gaps = [day for day in days if day not in unnamed]
+    unclear = [day for day in days if unnamed.get(day, 1)]
+    if not unnamed:
+        reason = "no verifier reports what is used"
+    elif gaps:
+        reason = f"no reports on {len(gaps)} of {number} days, such as {gaps[-1]:%Y-%m-%d}"
+    elif unclear:
+        reason = "more was used than could be counted by name"
+    else:
+        reason = ""
+    return ReportCoverage(
+        audience=audience,
+        is_known=not reason,
+        reason=reason,
+        first_report=min(unnamed).date() if unnamed else None,
+        last_report=max(unnamed).date() if unnamed else None,
+        known_from=(unclear[-1] + (number + 1) * _DAY).date() if unnamed and unclear else None,
+    )
 
 
 Kind: TypeAlias = ResourceType[Any, Any]
@@ -185,29 +223,12 @@ class UsageEvidence:
         own = self.work.audiences.own_id
         ids = [each.id for each in current.resources(self.work, AUDIENCE) if each.id != own]
         self.exchanges = Exchanges(self.work.reviewed.act_rules())
-        known = {each: self._coverage_of(each, reported.get(each, {})) for each in ids}
+        known = {
+            each: coverage_of(each, reported.get(each, {}), self.now, self.unused_for)
+            for each in ids
+        }
         self.coverage = {each: self._with_exchanges(known, each) for each in ids}
         self.roles = {each.name: each for each in current.resources(self.work, ROLE)}
-
-    def _coverage_of(self, audience: str, unnamed: Mapping[datetime, int]) -> ReportCoverage:
-        number = (day_of(self.now) - self.since) // _DAY
-        days = [self.since + n * _DAY for n in range(number)]
-        gaps = [day for day in days if day not in unnamed]
-        if not unnamed:
-            reason = "no verifier reports what is used"
-        elif gaps:
-            reason = f"no reports on {len(gaps)} of {number} days, such as {gaps[-1]:%Y-%m-%d}"
-        elif any(unnamed[day] for day in days):
-            reason = "more was used than could be counted by name"
-        else:
-            reason = ""
-        return ReportCoverage(
-            audience=audience,
-            is_known=not reason,
-            reason=reason,
-            first_report=min(unnamed).date() if unnamed else None,
-            last_report=max(unnamed).date() if unnamed else None,
-        )
 
     def _with_exchanges(self, known: Mapping[str, ReportCoverage], audience: str) -> ReportCoverage:
         """Coverage, unknown as well if that of an audience is for which tokens may be exchanged."""
@@ -215,7 +236,8 @@ class UsageEvidence:
         unknown = (known[end] for end in self.exchanges.ends_of(audience))
         if coverage.is_known and (end := next((e for e in unknown if not e.is_known), None)):
             reason = f"its tokens may be exchanged for tokens for {end.audience}, and {end.reason}"
-            return coverage.model_copy(update={"is_known": False, "reason": reason})
+            changed = {"is_known": False, "reason": reason, "known_from": end.known_from}
+            return coverage.model_copy(update=changed)
         return coverage
 
     @cached_property
@@ -333,8 +355,9 @@ class UsageEvidence:
                     joined, end = None, expiries.get((holder.principal.id, scope))
                     grant = GivenAssignment(None, None, end)
                 else:
-                    joined = memberships.get((_owner(holder, role), holder.principal.id))
-                    grant = _grant_of(holder, role, grants, joined)
+                    key = holder.principal.id
+                    joined = memberships.get((_owner(key, role), key))
+                    grant = _grant_of(key, role, grants, joined)
                 if not has_ended(grant.expires_at, self.now):
                     held_since = self._held_since(holder, role, grant, joined)
                     rows.append(self._row(holder, audience, scope, role, grant, held_since))
@@ -404,19 +427,32 @@ def _narrower(scope: str, needed: Iterable[str]) -> frozenset[str]:
     return frozenset() if covers(enough, scope) else enough
 
 
-def _owner(holder: ReviewedPrincipal, role: HeldRole) -> str:
+def _owner(holder_id: str, role: HeldRole) -> str:
     """The id of the client, user or group to which the role is assigned; "" for one elsewhere."""
-    return holder.principal.id if role.via is None else role.via.group_id or ""
+    return holder_id if role.via is None else role.via.group_id or ""
+
+
+def grants_of(
+    store: ReviewStore, holder_id: str, held: Sequence[HeldRole]
+) -> list[GivenAssignment]:
+    """Who gave each role that a client, user or group holds, when, why, and until when."""
+    groups = {role.via.group_id for role in held if role.via and role.via.group_id}
+    grants = store.assignments(map(fold_id, {holder_id, *groups}))
+    memberships = store.memberships([holder_id] if groups else [])
+    joined = (memberships.get((_owner(holder_id, role), holder_id)) for role in held)
+    return [
+        _grant_of(holder_id, role, grants, since) for role, since in zip(held, joined, strict=True)
+    ]
 
 
 def _grant_of(
-    holder: ReviewedPrincipal,
+    holder_id: str,
     role: HeldRole,
     grants: Mapping[tuple[str, str, str | None], GivenAssignment],
     joined: Membership | None,
 ) -> GivenAssignment:
     """Who gave the role when: the role or the membership in the group, whichever came last."""
-    key = fold_id(_owner(holder, role)), role.role, role.audience
+    key = fold_id(_owner(holder_id, role)), role.role, role.audience
     found = grants.get(key, GivenAssignment(None, None, None))
     if joined is None or joined.given_at is None:
         return found

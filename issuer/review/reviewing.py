@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain
-from typing import Any, TypeAlias
+from itertools import chain, groupby
+from typing import Any, Self, TypeAlias
 
 from pydantic import BaseModel
 
@@ -22,6 +22,7 @@ from issuer.review.evidence import (
     Rows,
     UsageEvidence,
 )
+from issuer.review.exchanges import smallest
 from issuer.review.store import ClientOfReview
 from issuer.scopes import counting_at, covers
 from issuer.users import USER
@@ -55,6 +56,44 @@ class AccessReviewPart:
     rows: list[ReviewedScope]
     next: AccessReviewPlace | None
     coverage: list[ReportCoverage]
+
+
+@dataclass(frozen=True, slots=True)
+class HolderAtAudience:
+    """What a client or user holds at one AgentOS, when it used any of that, and what is enough.
+
+    So many requests were allowed there. What is not judged yet is enough as it is.
+    """
+
+    principal: Principal
+    audience: str
+    holds: list[str]
+    enough: list[str]
+    last_used: datetime | None
+    requests: int
+    is_judged: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[ReviewedScope], requests: int, *, is_known: bool) -> Self:
+        """What the rows of one holder at one audience say; `is_known`: also what is not used."""
+        scopes = {row.scope for row in rows}
+        needed = {each for row in rows for each in _needed(row)}
+        return cls(
+            principal=rows[0].principal,
+            audience=rows[0].audience,
+            holds=sorted(smallest(scopes, scopes)),
+            enough=sorted(smallest(scopes, needed)),
+            last_used=max(filter(None, (row.last_used for row in rows)), default=None),
+            requests=requests,
+            is_judged=is_known and all(row.verdict != "unknown" for row in rows),
+        )
+
+    @property
+    def verdict(self) -> str:
+        """`unused`, `too much`, `enough`, or `unknown`."""
+        if {*self.enough} != {*self.holds}:
+            return "too much" if self.enough else "unused"
+        return "enough" if self.is_judged else "unknown"
 
 
 class Review(BaseModel, frozen=True):
@@ -126,29 +165,43 @@ def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) 
     Nothing is said about audiences of which the reports are not complete. `Forbidden` without
     the right to read audiences, roles, clients and users.
     """
+    return review_of_holders(work, now, unused_for)[0]
+
+
+def review_of_holders(
+    work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR
+) -> tuple[Review, list[HolderAtAudience]]:
+    """The review, and what each holds at each AgentOS.
+
+    While no report tells what is not used, only of those who used something.
+    """
+    holders: list[HolderAtAudience] = []
     evidence = UsageEvidence(work, now, unused_for)
     found: dict[FindingKind, list[ReviewFinding]] = {kind: [] for kind in FindingKind}
     is_complete = True
-    for finding in _findings(evidence):
+    for finding in _findings(evidence, holders):
         of_kind = found[finding.kind]
         if len(of_kind) < MOST_FINDINGS:
             of_kind.append(finding)
         else:
             is_complete = False
-    return Review(
+    reviewed = Review(
         since=evidence.since,
         coverage=list(evidence.coverage.values()),
         findings=[*chain.from_iterable(found.values())],
         is_complete=is_complete and evidence.has_read_all,
     )
+    return reviewed, holders
 
 
-def _findings(evidence: UsageEvidence) -> Findings:
+def _findings(evidence: UsageEvidence, holders: list[HolderAtAudience]) -> Findings:
+    """All of them; what each client and user holds is added to `holders`."""
     verdicts: dict[str, set[str]] = {}
     for kind, absences in ((CLIENT, _unused_clients), (USER, _not_signed_in)):
         for batch in evidence.first(kind, MOST_PRINCIPALS):
             reported = batch if evidence.judges else [each for each in batch if each.used]
             for holder, rows in evidence.rows(reported):
+                holders += _at_audiences(evidence, holder, rows)
                 for row in rows:
                     if row.role is not None:
                         verdicts.setdefault(row.role, set()).add(row.verdict)
@@ -157,6 +210,15 @@ def _findings(evidence: UsageEvidence) -> Findings:
             yield from absences(evidence, batch)
     yield from _of_roles(evidence, verdicts)
     yield from _unused_secrets(evidence)
+
+
+def _at_audiences(
+    evidence: UsageEvidence, holder: ReviewedPrincipal, rows: Rows
+) -> Iterator[HolderAtAudience]:
+    for audience, there in groupby(rows, lambda row: row.audience):
+        requests = sum(use.allowed for use in holder.uses_at(audience))
+        is_known = evidence.coverage[audience].is_known
+        yield HolderAtAudience.of([*there], requests, is_known=is_known)
 
 
 def _of_rows(rows: Iterable[ReviewedScope]) -> Findings:
@@ -173,6 +235,11 @@ def _of_rows(rows: Iterable[ReviewedScope]) -> Findings:
         held = f"{row.principal} holds {row.scope} at {row.audience} through {row.through}"
         same = {name: getattr(row, name) for name in _OF_ROW}
         yield ReviewFinding(kind=kind, sentence=f"{held}, and {use}.", **same)
+
+
+def _needed(row: ReviewedScope) -> Collection[str]:
+    """What of the scope is enough, as far as that is known."""
+    return () if row.verdict == "unused" else row.enough or [row.scope]
 
 
 def _some(scopes: Collection[str]) -> str:

@@ -42,11 +42,12 @@ class UsedScope:
 
 @dataclass(frozen=True, slots=True)
 class GivenAssignment:
-    """Since when an assignment exists, by whom, and until when; each None if unknown or never."""
+    """Since when an assignment exists, by whom, until when, and why; None if unknown or never."""
 
     given_at: datetime | None
     given_by: str | None
     expires_at: datetime | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,15 @@ class ClientOfReview:
 class ReviewStore(Statements):
     """Within one transaction."""
 
-    def days_with_reports(self, since: datetime) -> dict[str, dict[datetime, int]]:
-        """By audience and day, how many requests were counted without a name."""
+    def days_with_reports(
+        self, since: datetime, audience_id: str = ""
+    ) -> dict[str, dict[datetime, int]]:
+        """By audience, or of that one, and day: how many requests were counted without a name."""
         row, found = tables.UsedScopeRow, defaultdict[str, dict[datetime, int]](dict)
         query = select(row.audience_id, row.day, row.allowed + row.refused).where(
             row.subject == OTHERS.subject, row.scope == OTHERS.scope, row.day >= since
         )
+        query = query.where(row.audience_id == audience_id) if audience_id else query
         for audience, day, unnamed in self.session.execute(query):
             found[audience][day] = unnamed
         return found
@@ -139,6 +143,19 @@ class ReviewStore(Statements):
         """By client, what it needed itself, and what users needed through it."""
         return self._read_used(tables.UsedScopeRow.client_id, client_ids)
 
+    def latest_uses_of_client(
+        self, client_id: str, most: int
+    ) -> tuple[list[UsedScope], datetime | None]:
+        """What a client needed by about its newest `most` rows; their first day if there are more.
+
+        Of a client through which thousands of people sign in.
+        """
+        row = tables.UsedScopeRow
+        newest = select(row.day).where(row.client_id == client_id).order_by(row.day.desc())
+        since = self.session.scalar(newest.offset(most).limit(1))
+        which = () if since is None else (row.day >= since,)
+        return self._read_used(row.client_id, [client_id], *which)[client_id], since
+
     def _read_used(
         self, by: InstrumentedAttribute[str], ids: Collection[str], *which: ColumnElement[bool]
     ) -> dict[str, list[UsedScope]]:
@@ -166,9 +183,9 @@ class ReviewStore(Statements):
         """By folded id, role and audience: the assignments of these principals and groups."""
         row = tables.AssignmentRow
         key = (row.folded_id, row.role_name, row.audience_id)
-        query: Any = select(*key, row.given_at, row.given_by, row.expires_at)
+        query: Any = select(*key, row.given_at, row.given_by, row.expires_at, row.reason)
         return {
-            (each[0], each[1], each[2]): GivenAssignment(each[3], each[4], each[5])
+            (each[0], each[1], each[2]): GivenAssignment(*each[3:])
             for part in in_parts(folded_ids)
             for each in self.session.execute(query.where(row.folded_id.in_(part)))
         }

@@ -154,7 +154,7 @@ class Assignments(AssignmentStore):
             details = self._moving(row, assignment.expires_at)
         grantor = self._authority.grantor
         row.given_by, row.given_as, row.given_at = grantor.by, grantor.given_as, now
-        row.expires_at = assignment.expires_at
+        row.expires_at, row.reason = assignment.expires_at, reason or None
         self.session.flush()
         self._note("role.assigned", principal_id, row, reason, **details)
 

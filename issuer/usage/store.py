@@ -7,10 +7,17 @@ from itertools import filterfalse
 from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import ColumnElement, exists, func, select, tuple_
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from issuer.database.store import Statements, delete_some, insert_into, insert_new
-from issuer.database.tables import ClientAudienceRow, UsedChallengeRow, UsedScopeRow
+from issuer.database.tables import (
+    ClientAudienceRow,
+    ClientRow,
+    UsedChallengeRow,
+    UsedRoleRow,
+    UsedScopeRow,
+    UserRow,
+)
 
 MOST_OF_DAY = 20_000  # rows of an audience; what exceeds them is counted as OTHERS
 MOST_REPORTS_OF_DAY = 300_000  # of an audience; further ones are counted as OTHERS
@@ -103,6 +110,59 @@ class UsageStore(Statements):
         query = select(day.audience_id, func.max(day.day)).where(is_day, is_used)
         query = query.where(day.audience_id.in_(audience_ids)).group_by(day.audience_id)
         return dict(self.session.execute(query).all())
+
+    def last_days_of_users(
+        self, ids: Collection[str], audience_id: str = ""
+    ) -> dict[str, datetime]:
+        """By user, the last day with an allowed request, there or anywhere; some have none."""
+        return self._last_days(UserRow.id, UsedScopeRow.subject, ids, audience_id)
+
+    def last_days_of_clients(
+        self, ids: Collection[str], audience_id: str = ""
+    ) -> dict[str, datetime]:
+        """By client, the last day with an allowed request, its own or of a user through it."""
+        return self._last_days(ClientRow.client_id, UsedScopeRow.client_id, ids, audience_id)
+
+    def _last_days(
+        self,
+        key: InstrumentedAttribute[str],
+        by: InstrumentedAttribute[str],
+        ids: Collection[str],
+        audience_id: str,
+    ) -> dict[str, datetime]:
+        # From the end of the index for each: somebody may have thousands of rows.
+        row = UsedScopeRow
+        newest = select(row.day).where(by == key, row.allowed > 0).order_by(row.day.desc())
+        if audience_id:
+            newest = newest.where(row.audience_id == audience_id)
+        query = select(key, newest.limit(1).correlate(key.class_).scalar_subquery())
+        found = self.session.execute(query.where(key.in_(ids)))
+        return {each: day for each, day in found if day is not None}
+
+    def last_days_of_roles(self, names: Collection[str]) -> dict[str, datetime]:
+        """By role, the last day with a request that it allowed; some have none."""
+        query = select(UsedRoleRow.role_name, UsedRoleRow.day)
+        return dict(self.session.execute(query.where(UsedRoleRow.role_name.in_(names))).all())
+
+    def note_roles(self, names: Collection[str], day: datetime) -> None:
+        """These roles were used on the day."""
+        made = insert_into(self.session, UsedRoleRow)
+        noting = made.on_conflict_do_update(
+            index_elements=[UsedRoleRow.role_name],
+            set_={"day": made.excluded.day},
+            where=UsedRoleRow.day < made.excluded.day,
+        )
+        rows = [{"role_name": name, "day": day} for name in sorted(names)]
+        if rows:
+            self.session.execute(noting, rows)
+
+    def not_allowed_yet(
+        self, audience_id: str, day: datetime, keys: Collection[UsageKey]
+    ) -> set[UsageKey]:
+        """Which of these had no allowed request on the day so far."""
+        row = UsedScopeRow
+        of_day = (row.audience_id == audience_id, row.day == day, row.allowed > 0)
+        return {*keys} - self._existing(of_day, keys)
 
     def _with_few_ids(self, of_day: _OfDay, counts: _Counts) -> _Counts:
         """The counts, those of a subject beyond its bound added to the scopes without ids.

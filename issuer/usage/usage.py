@@ -1,7 +1,7 @@
 """The reports of verifiers, how often scopes were sufficient or lacking, and recording them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from issuer.clock import Clock
 from issuer.database import Database, Session
+from issuer.directory.store import load_role_grants
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
 from issuer.fields.times import Instant
-from issuer.scopes import InvalidScope, parse
+from issuer.scopes import InvalidScope, meet, parse
 from issuer.usage.store import MOST_REPORTS_OF_DAY, OTHERS, UsageKey, UsageStore
 from issuer.vocabulary import INSPECTOR, MAX_CLOCK_SKEW
 
@@ -91,8 +92,23 @@ class Usage(UsageStore):
             numbers = counts.setdefault(OTHERS if is_beyond else key, [0, 0])
             numbers[0] += allowed
             numbers[1] += refused
+        used = [key for key, numbers in counts.items() if numbers[0] and key != OTHERS]
+        first = self.not_allowed_yet(report.audience, day, used)
         self.add(report.audience, day, counts)
+        self.note_roles(self._roles_used(report.audience, first), day)
         return True
+
+    def _roles_used(self, audience_id: str, keys: Collection[UsageKey]) -> set[str]:
+        """The roles by which subjects and clients of these hold there what was needed."""
+        ids = {name for key in keys for name in (key.subject, key.client_id)}
+        grants = load_role_grants(self.session, ids, self._clock()) if ids else {}
+        return {
+            grant.role
+            for key in keys
+            for name in {key.subject, key.client_id}
+            for grant in grants[name]
+            if grant.audience_id in {None, audience_id} and meet(grant.scopes, [key.scope])
+        }
 
 
 def _counts(report: UsageReport) -> Iterator[tuple[UsageKey, int, int]]:

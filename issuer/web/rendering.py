@@ -165,6 +165,7 @@ class Pages:
         }
         environment.filters |= {
             "ago": self._ago,
+            "day_ago": lambda day: words.day_ago(day, self._clock()),
             "curl": partial(words.curl, self._settings.url),
             "utc": date_and_time,
             "iso": datetime.isoformat,

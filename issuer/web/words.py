@@ -77,6 +77,12 @@ def ago(instant: datetime, now: datetime) -> str:
     return _("just now") if instant <= now else _("in a moment")
 
 
+def day_ago(day: datetime, now: datetime) -> str:
+    """ "today", "yesterday", "12 days ago", of the beginning of a day in UTC."""
+    number = (now - day).days
+    return {0: "today", 1: "yesterday"}.get(number, f"{number:,} days ago")
+
+
 def methods_in_words(methods: Iterable[str]) -> str:
     """ "password and code", of authentication methods (RFC 8176)."""
     words = list(filter(None, dict.fromkeys(_METHODS.get(each, each) for each in methods)))

@@ -15,9 +15,16 @@ from issuer.manifest.exporting import write_yaml
 from issuer.operations import commands
 from issuer.review.evidence import COLUMNS, READS, ReviewFinding, as_rows
 from issuer.review.proposals import Proposal, propose
-from issuer.review.reviewing import AccessReviewPlace, access_review, access_review_part, review
+from issuer.review.reviewing import (
+    AccessReviewPlace,
+    access_review,
+    access_review_part,
+    review_of_holders,
+)
 from issuer.users import USER
 from issuer.web.console.configuration import ConfigurationScreen
+from issuer.web.console.rights.last_use import of_reports
+from issuer.web.console.rights.review_table import PARAMETERS, VERDICTS, review_table
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import Listing
 
@@ -43,11 +50,14 @@ class ReviewingScreen(ConsoleScreen):
 
 
 class ReviewScreen(ReviewingScreen):
-    """`?propose=ID` shows the smallest rights that cover what the client or user used."""
+    """`?propose=ID` shows the smallest rights that cover what the client or user used.
+
+    Other parameters filter, sort and page the table of what each holds.
+    """
 
     PATH = "/console/review"
     LABEL = "Review"
-    PARAMETERS = ("propose",)
+    PARAMETERS = ("propose", *PARAMETERS)
 
     def show(self) -> Response:
         name = self.visit.query.get("propose", "")
@@ -63,14 +73,20 @@ class ReviewScreen(ReviewingScreen):
 
     def _page(self, error: str = "", status: int = 200) -> Response:
         with self.operator.reading(AUDIENCE.read) as work:
-            found = review(work, self.parts.clock())
+            found, holders = review_of_holders(work, self.parts.clock())
+            unknown = of_reports(work, found.coverage)
+        table, filters = review_table(holders, self.visit.query, self.site.base + self.PATH)
         kinds = {kind: [*findings] for kind, findings in groupby(found.findings, lambda f: f.kind)}
         return self.answer(
             "review",
             "Review",
             status=status,
+            listing=table,
+            filters=filters,
+            audiences=sorted({each.audience for each in holders}),
+            verdicts=VERDICTS,
             error=error,
-            unknown=[each for each in found.coverage if not each.is_known],
+            unknown=unknown,
             kinds={kind.value: _by_subject(each[:_SHOWN]) for kind, each in kinds.items()},
             numbers={kind.value: len(each) for kind, each in kinds.items()},
             most_shown=_SHOWN,
@@ -105,6 +121,7 @@ class AccessReviewScreen(ReviewingScreen):
         now, after = self.parts.clock(), _place(self.visit.query.get("after", ""))
         with self.operator.reading(AUDIENCE.read) as work:
             part = access_review_part(work, now, after, _ON_A_PAGE)
+            unknown = of_reports(work, part.coverage)
             given_by = {each.given_by for each in part.rows if each.given_by}
             givers = work.audit_log.names(given_by, [USER.name])
         url = self.site.base + self.PATH
@@ -115,7 +132,7 @@ class AccessReviewScreen(ReviewingScreen):
             is_scripted=True,
             commands=(commands.REVIEW_AS_CSV,),
             now=now,
-            unknown=[each for each in part.coverage if not each.is_known],
+            unknown=unknown,
             givers=givers,
             listing=Listing(
                 tuple(part.rows),

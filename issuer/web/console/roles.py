@@ -21,6 +21,7 @@ from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.values import lazy_property
 from issuer.web.console.rights.assignments import holders
 from issuer.web.console.rights.effective_rights import findings, scopes_in_words
+from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.rights.scope_picker import gone_of, scopes_to_pick
 from issuer.web.console.screens import resource_form as forms
 from issuer.web.console.screens.collection import CollectionScreen
@@ -107,9 +108,13 @@ class RolesScreen(CollectionScreen):
         return super().show()
 
     def about(self, work: UnitOfWork, roles: Sequence[Role]) -> dict[str, Any]:
-        """How many hold each, and the scopes of each for what is no longer there."""
+        """How many hold each, its last use, and its scopes for what is no longer there."""
         holding = {name: count_text(number) for name, number in _holders(work, roles).items()}
-        return {"holding": holding, "gone": gone_of(self.operator, work, roles)}
+        return {
+            "holding": holding,
+            "gone": gone_of(self.operator, work, roles),
+            "last_days": last_days(self.operator, work, ROLE, roles),
+        }
 
     def exported(self, work: UnitOfWork, roles: Sequence[Role]) -> Sequence[dict[str, Any]]:
         held_by = _holders(work, roles)

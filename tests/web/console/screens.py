@@ -135,7 +135,10 @@ SCREENS: dict[str, Screen] = {
         entry="Explain",
     ),
     "/console/review": Screen(
-        ("/console/review",), REVIEWED, parameters=("propose",), entry="Review"
+        ("/console/review",),
+        REVIEWED,
+        parameters=("propose", "at", "show", "holder", "sort", "order", "page"),
+        entry="Review",
     ),
     "/console/review/access": Screen(("/console/review/access",), REVIEWED, parameters=("after",)),
     "/console/review/export": Screen(("/console/review/export",), REVIEWED),

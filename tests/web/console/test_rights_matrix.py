@@ -23,7 +23,7 @@ def matrix(browser: Browser, path: str = PAGE, **query: str) -> dict[str, list[s
     head, _, body = table.partition("<tbody>")
     rows = {"": [_text(cell) for cell in re.findall(r"<th [^>]*><span>(.*?)</span>", head)]}
     for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL):
-        name, *cells = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL)
+        name, *cells = re.findall(r"<t[hd](?! class).*?>(.*?)</t[hd]>", row, re.DOTALL)
         rows[_text(name).split()[0]] = [_text(each) for each in cells]
     return rows
 
@@ -244,3 +244,34 @@ def test_an_audience_that_nobody_uses_says_the_next_step(deployment: Deployment,
     assert "Nobody may do anything there yet." in page.text
     assert 'href="/console/clients?new=service"' in page.response.text
     assert "Filter" not in page.text
+
+
+def test_each_inspected_agent_has_a_column_and_those_that_nobody_may_use_are_folded(
+    deployment: Deployment, admin: Browser
+):
+    deployment.client("ci-bot", scopes=["agents:run", "teams:desk:read"])
+    agents = {"web": "Web search", "mail": "mail"}
+    teams = {"desk": "Desk", "night": "Night shift"}
+    inspected(deployment, agents=agents, teams=teams, workflows={"daily": "Daily"})
+    rows = matrix(admin)
+    every = ["every agent", "mail", "Web search", "every team", "Desk", "every workflow"]
+    assert rows[""] == every
+    assert rows["ci-bot"] == ["run", "run", "run", "–", "read", "–"]
+    text = admin.get(PAGE).text
+    assert "wider column" not in text
+    assert "and 2 that nobody may use teams: Night shift night workflows: Daily daily" in text
+    assert matrix(admin, resource="teams:night")[""] == ["every team", "Night shift"]
+    assert "and 1 that nobody on this page may use" in admin.get(PAGE, resource="teams").text
+    deployment.user("root", [deployment.role("boss", ["agent_os:admin"])])
+    assert len(matrix(admin)[""]) == len(every) + 2
+    assert "nobody may use" not in admin.get(PAGE).text
+
+
+def test_many_agents_that_nobody_may_use_are_counted(deployment: Deployment, admin: Browser):
+    deployment.client("ci-bot", scopes=["agents:a7:run"])
+    inspected(deployment, agents={f"a{n}": f"Agent {n}" for n in range(1_000)})
+    page = admin.get(PAGE)
+    assert matrix(admin)[""] == ["every agent", "Agent 7", "every team", "every workflow"]
+    assert "and 999 that nobody may use" in page.text
+    assert "and 799 more" in page.text
+    assert len(gzip.compress(page.response.content)) < 30_000

@@ -17,6 +17,7 @@ from issuer.web.console.clients import credentials, trusts
 from issuer.web.console.clients.clients import FORM, effects, members_for
 from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import effective_rights, token_preview
+from issuer.web.console.rights.last_use import use_at
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -78,6 +79,7 @@ class OneClientScreen(PrincipalScreen):
             section = assignments_section(operator, work, key, tuple(client.audiences))
             in_list = [*credentials.secrets_in_list(work, key, self.parts.clock())]
             rotation = credentials.rotation_evidence(work, key)
+            use = use_at(operator, work, CLIENT, client, at)
         record, is_by_admin = self.record, client.registered_by is RegisteredBy.ADMIN
         assert isinstance(record, ClientRecord)
         audience = record.audiences.get(at)  # without one, it has no rights of its own
@@ -100,6 +102,7 @@ class OneClientScreen(PrincipalScreen):
             new_secret=members_of(SecretFields),
             usual_end=f"after {duration_in_words(ttl)}" if ttl else "never",
             rotation=rotation,
+            use=use,
             **shown,
         )
 

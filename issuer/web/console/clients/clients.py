@@ -16,6 +16,7 @@ from issuer.manifest.rights import effect_on_client
 from issuer.roles import ROLE, Assignment
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.clients.credentials import show_credentials
+from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.picks import MAX_BYTES
@@ -157,8 +158,11 @@ class ClientsScreen(CollectionScreen):
     MAX_FORM = MAX_BYTES
 
     def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
-        """When a secret of each was last used."""
-        return {"last_uses": work.clients.last_uses([each.client_id for each in clients])}
+        """When a secret of each was last used, and the last day that verifiers reported."""
+        return {
+            "last_uses": work.clients.last_uses([each.client_id for each in clients]),
+            "last_days": last_days(self.operator, work, CLIENT, clients),
+        }
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
         picks = keys_to_pick(self.operator, values, AUDIENCE, ROLE)

@@ -1,7 +1,7 @@
 """Roles assigned to a client, a user or a group: the section that shows them, and its forms."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,10 +16,13 @@ from issuer.fields.ids import fold_id
 from issuer.groups import GROUP
 from issuer.resources import ResourceType
 from issuer.resources.resource_type import members_of
-from issuer.roles import ROLE, Assignment
+from issuer.review.evidence import grants_of
+from issuer.review.store import GivenAssignment
+from issuer.roles import ROLE, Assignment, HeldRole
 from issuer.roles.operations import AssignmentDetails, AssignmentName
 from issuer.users import USER
 from issuer.values import lazy_property
+from issuer.web.console.screens.events import READ
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import some_keys
@@ -77,7 +80,7 @@ def _of_kind(
 def assignments_section(
     operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """For the template, what roles `key` holds, and how many `more` are not listed.
+    """For the template, what roles `key` holds, how each was `given`, and how many are not shown.
 
     Some roles and audiences are to choose from; others can be typed. Without `audiences`, some are
     read.
@@ -85,11 +88,24 @@ def assignments_section(
     held = work.assignments.roles_of(key)
     return {
         "held": held[:_SHOWN],
+        "given": _given(operator, work, key, held[:_SHOWN]),
         "more": max(0, len(held) - _SHOWN),
         "roles": some_keys(operator, work, ROLE),
         "audiences": audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE),
         "members": members_of(AssignmentName) | members_of(AssignmentDetails),
     }
+
+
+def _given(
+    operator: Operator, work: UnitOfWork, key: str, held: Sequence[HeldRole]
+) -> list[GivenAssignment]:
+    """How each role was given: by whom, by name, and why, only for who may read the audit log."""
+    found = grants_of(work.reviewed, key, held)
+    if not operator.holds(READ):
+        return [replace(each, given_by=None, reason=None) for each in found]
+    givers = {each.given_by for each in found if each.given_by}
+    names = work.audit_log.names(givers, [kind.name for kind in readable(operator, GROUP)])
+    return [replace(each, given_by=names.get(each.given_by or "", each.given_by)) for each in found]
 
 
 class PrincipalScreen(ResourceScreen):

@@ -95,7 +95,7 @@ def uncovered(held: Iterable[str]) -> set[str]:
 def columns_for(
     scopes: Iterable[str], resource: str = "", names: Mapping[tuple[str, str], str] = _NO_NAMES
 ) -> list[MatrixColumn]:
-    """All that `scopes` of an AgentOS name, and every agent, team and workflow.
+    """All that `scopes` of an AgentOS name, what has a name there, and every agent, team, workflow.
 
     With `resource`, only what that names: `agents`, or every agent and one by `agents:web`.
     """
@@ -105,6 +105,8 @@ def columns_for(
     if wanted:
         ids.setdefault(wanted, {_ALL}).add(wanted_id or _ALL)
         actions.setdefault(wanted, {"read"})
+    for name, id_ in names:
+        ids.setdefault(name, set()).add(id_)
     for name, id_, action in _parts_of(scopes):
         ids.setdefault(name, set()).add(id_)
         actions.setdefault(name, set()).add(action)
@@ -119,6 +121,18 @@ def columns_for(
         for each in sorted(ids[name], key=lambda id_: (id_ != _ALL, id_))
         if wanted in {"", name} and (each == _ALL or wanted_id in {"", each})
     ]
+
+
+def partition(
+    columns: Sequence[MatrixColumn], held: Iterable[str]
+) -> tuple[list[MatrixColumn], list[MatrixColumn]]:
+    """Columns to show, and the agents, teams and workflows for which nothing is `held`."""
+    allowed = covered(held, [scope for each in columns for scope in each.scopes.values()])
+    shown, unused = list[MatrixColumn](), list[MatrixColumn]()
+    for each in columns:
+        is_unused = each.id != _ALL and allowed.isdisjoint(each.scopes.values())
+        (unused if is_unused else shown).append(each)
+    return shown, unused
 
 
 def _parts_of(scopes: Iterable[str]) -> Iterator[list[str]]:

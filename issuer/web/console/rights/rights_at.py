@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from issuer.scopes import InvalidScope, parse
 from issuer.users import USER
 from issuer.values import lazy_property
 from issuer.web.console.rights import matrix
+from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.operator import Operator, readable, unreadable
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Typed, count_text
 
@@ -25,6 +27,7 @@ PARAMETERS = (*_NAMES, "after", "column")
 _MAX_CHARACTERS = 255
 _MAX_DIGITS = 6
 _COLUMNS = 12
+_LISTED = 200
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class MatrixFilters:
     def resource(self) -> str:
         """Empty where it names none."""
         return "" if self.error else self.values["resource"]
+
+    @property
+    def names_one(self) -> bool:
+        """Whether the resource is a single agent, team or workflow."""
+        return ":" in self.resource
 
     @property
     def is_any(self) -> bool:
@@ -130,12 +138,16 @@ class RightsMatrix:
 
         `resources` are those of its rows, for the filter; `unseen` kinds may not be read. URLs are
         empty where there is no such part. `is_cut`: the search found more. `total` says how many
-        subjects there are; `covered` columns are left out, since a wider one says the same.
+        subjects there are, `last_days` when each was last used there. `covered` columns are left
+        out, since a wider one says the same; `unused` ones, since no subject of the page has them.
         """
         filters, found = self.filters, self._subjects()
         shown, is_more = found[:PAGE], len(found) > PAGE
         held = self._scopes_of(shown)
         columns, covered = self._columns(held.values())
+        unused: list[matrix.MatrixColumn] = []
+        if not filters.names_one:
+            columns, unused = matrix.partition(columns, set().union(*held.values()))
         example_of = self.operator.administration.explainer.example_of
         first = filters.column if filters.column < len(columns) else 0
         some, last = columns[first : first + _COLUMNS], first + _COLUMNS
@@ -148,6 +160,9 @@ class RightsMatrix:
                 (each, matrix.cells_for(each.id, self.audience.id, held[each.id], some, example_of))
                 for each in sorted(shown, key=lambda it: (it.type is USER, it.name.casefold()))
             ],
+            "unused": unused[:_LISTED],
+            "unused_in_all": len(unused),
+            "last_days": self._last_days(shown),
             "total": self._total(),
             "covered": covered,
             "resources": [*dict.fromkeys(column.resource for column in columns)],
@@ -157,6 +172,17 @@ class RightsMatrix:
             **self._urls(after, first, last if last < len(columns) else 0),
         }
 
+    def _last_days(self, subjects: Sequence[MatrixSubject]) -> Mapping[str, datetime] | None:
+        """By id, when each was last used there; None where verifiers do not report, or unseen."""
+        found: dict[str, datetime] = {}
+        for kind in self.kinds:
+            resources = [each.resource for each in subjects if each.type is kind]
+            days = last_days(self.operator, self.work, kind, resources, self.audience.id)
+            if days is None or self.is_own:
+                return None
+            found |= days
+        return found
+
     def _columns(self, held: Collection[frozenset[str]]) -> tuple[list[matrix.MatrixColumn], int]:
         """The columns, and how many are left out since a wider one says the same."""
         resource = self.filters.resource
@@ -165,7 +191,8 @@ class RightsMatrix:
         components = self.work.inspections.components_of(self.audience.id)
         names = names_of([components] if components else [])
         columns = matrix.columns_for(set().union(*map(matrix.uncovered, held)), resource, names)
-        return columns, len(matrix.columns_for(set().union(*held), resource)) - len(columns)
+        everything = matrix.columns_for(set().union(*held), resource, names)
+        return columns, len(everything) - len(columns)
 
     def _urls(self, after: str, first: int, last: int) -> dict[str, str]:
         """The URLs of other parts: rows `after`, columns from `last`, or the first ones of both."""

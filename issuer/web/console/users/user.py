@@ -15,6 +15,7 @@ from issuer.users import USER, User, operations
 from issuer.users.operations import SIGNS_OUT, SIGNS_YOU_OUT
 from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_preview
+from issuer.web.console.rights.last_use import use_at
 from issuer.web.console.screens.answers import ForAccountPage
 from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
@@ -66,10 +67,12 @@ class OneUserScreen(PrincipalScreen):
         at = query.get("at", "").strip()
         reads_clients = operator.holds(CLIENT.read)
         through = query.get("through", "").strip() if reads_clients else ""
-        rights, own = self.rights, self.parts.settings.url
+        own = self.parts.settings.url
+        rights = rights_somewhere(self.parts.directory, self.rights, own, at)
         issuers = self.parts.directory.issuers_of_people()  # before: one connection at a time
         with operator.work(USER.read) as work:
             access = self._access(work, user)
+            use = use_at(operator, work, USER, user, rights.audience)
         return super().page(
             may_change=operator.holds(USER.write),
             may_edit=operator.may_change(USER.write, is_protected=self.is_protected),
@@ -82,7 +85,8 @@ class OneUserScreen(PrincipalScreen):
             is_self=key == operator.session.user_id,
             reads_clients=reads_clients,
             most=_SHOWN,
-            rights=rights_somewhere(self.parts.directory, rights, own, at),
+            rights=rights,
+            use=use,
             through=through,
             at=at,
             token=token_preview(self.parts.administration, through, at, key) if through else None,

@@ -17,6 +17,7 @@ from issuer.sign_in.factors_store import SignInMethods
 from issuer.sign_in.operations import INVITE
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
+from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import ResourceScreen
@@ -79,11 +80,12 @@ class UsersScreen(CollectionScreen):
     SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
-        """How each can sign in, their states and roles; what sign-ins are known since."""
+        """How each can sign in, their states, roles and last use; what sign-ins are known since."""
         return {
             "sign_in_of": self._sign_in_of(work, users),
             "roles_of": _roles_of(work, users),
             "known_since": self.parts.clock() - KNOWN_FOR,
+            "last_days": last_days(self.operator, work, USER, users),
         }
 
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
