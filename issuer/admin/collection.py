@@ -81,18 +81,23 @@ def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], text: st
         "",
         name=f"list_{resource_type.attribute}",
         description=text,
-        response_model=Page[resource_type.model],  # type: ignore[name-defined]
+        response_model=Page[resource_type.listed_model],  # type: ignore[name-defined]
     )
     def list_resources(
         caller: Caller, limit: Limit = 50, cursor: Cursor = None, search: Search = None
     ) -> Any:
         kind = resource_type.plural
         with caller.work(resource_type.read) as work:
-            collection = work.collection(resource_type)
             if search is None:
-                return page(kind, collection.page, resource_type.key_of, cursor, limit)
+                read = work.collection(resource_type).page
+                found = page(kind, read, resource_type.key_of, cursor, limit)
+                return Page[Any](
+                    items=resource_type.listed(work, found.items), next_cursor=found.next_cursor
+                )
             kind = f"{kind} {search}"
-            part = collection.listed(ListQuery(limit, search, after=key_before(kind, cursor)))
+            part = work.listed(
+                resource_type, ListQuery(limit, search, after=key_before(kind, cursor))
+            )
             next_cursor = cursor_after(kind, part.next)
             return Page[Any](items=part.items, next_cursor=next_cursor)
 

@@ -37,19 +37,29 @@ class CollectionCommands:
     argument: Any
     find: Callable[[UnitOfWork, str], Any] | None = None
 
-    def list(self, columns: Sequence[str], text: str, *examples: str) -> None:
-        """All resources as JSON, or a table of some `columns`, in the order of the console."""
+    def list(
+        self,
+        columns: Sequence[str],
+        text: str,
+        *examples: str,
+        row: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+    ) -> None:
+        """All resources as JSON, or a table of some `columns`, in the order of the console.
+
+        `row` has members for the table alone.
+        """
 
         @self._command("list", text, ("", *examples), {"limit": Limit})
         def run(limit: int | None = None) -> None:
             with reading() as work:
-                listed = work.collection(self.resource_type).listed
                 items = every(
-                    lambda after, most: listed(ListQuery(most, after=after)).items,
+                    lambda after, most: (
+                        work.listed(self.resource_type, ListQuery(most, after=after)).items
+                    ),
                     self.resource_type.key,
                     limit,
                 )
-            output.show_all(items, columns)
+            output.show_all(items, columns, row)
 
     def show(
         self,
@@ -94,10 +104,13 @@ class CollectionCommands:
             kept = keep_credentials, keep_members
             with changing(*kept, allow_unknown_scopes=allow_unknown_scopes) as work:
                 collection = work.collection(self.resource_type)
-                created = collection.create(fields.read(given(**values)))
+                declared = fields.read(given(**values))
+                created = collection.create(declared)
                 advice = [*then(work, created, **others)]
                 stored = collection.get(self.resource_type.key_of(created))
-            output.show(stored, **self.resource_type.shown_once(created))
+            once = self.resource_type.shown_once(created)
+            shown = {self.resource_type.key, *declared.model_fields_set}
+            output.show(stored, given(**others), shown, **once)
             _warn(stored)
             if advice and not wants_json.get():
                 print()

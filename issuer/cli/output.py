@@ -5,8 +5,9 @@ Names come from files, the database and the network: all printed text is escaped
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Rich is imported where a table is printed: with --json, and in a server, it is not needed.
 _WIDE = 10_000
 _PADDING = 3  # beside a column
-_LEAST_TEXT = 30  # for a last column of long text
+_LEAST_TEXT = 20  # for a last column of long text
 _BETWEEN = "  "
 _NOTHING = "-"
 
@@ -44,18 +45,21 @@ def print_line(members: Mapping[str, object]) -> None:
 def show(
     resource: BaseModel | Mapping[str, Any],
     in_words: Mapping[str, object] | None = None,
+    only: Container[str] | None = None,
     /,
     **once: str,
 ) -> None:
     """One resource. Secrets in `once` follow it, each on its own line, uncut.
 
-    `in_words` replaces members in the table for people; JSON has those of the resource.
+    The table for people has the members `only`, by default all, and those of `in_words` beside
+    them or in their place; JSON has those of the resource.
     """
     members = _members(resource)
     if wants_json.get():
         print_json({**members, **once})
         return
-    shown = {**members, **(in_words or {})}
+    some = {name: each for name, each in members.items() if only is None or name in only}
+    shown = {**some, **(in_words or {})}
     _console().print(_grid((name, escape(_in_words(value))) for name, value in shown.items()))
     for name, value in once.items():
         print(f"\n{name}: {value}\nIt is shown only once.")
@@ -96,6 +100,11 @@ def show_all(
         _show_one_by_one(console, table)
     else:
         console.print(table)
+
+
+def day(instant: datetime | None) -> str:
+    """The day in UTC; nothing if it is not known."""
+    return f"{instant:%Y-%m-%d}" if instant else ""
 
 
 def show_lines(resources: Iterable[BaseModel], line: Callable[[Any], tuple[str, ...]]) -> None:

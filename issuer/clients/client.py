@@ -1,7 +1,7 @@
 """The models of a client and its secrets."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +29,7 @@ from issuer.fields.fields import (
     Scopes,
     Version,
 )
-from issuer.fields.ids import AudienceId
+from issuer.fields.ids import AudienceId, fold_id
 from issuer.fields.text import with_counts
 from issuer.fields.times import End, Instant, Lifetime, has_ended
 from issuer.fields.urls import ClientId, RedirectUris
@@ -40,6 +40,7 @@ from issuer.resources.resource_type import (
     NAME,
     SCOPES,
     Control,
+    Listing,
     Member,
     ResourceType,
 )
@@ -372,6 +373,21 @@ class NewClient(Client):
     client_secret: Annotated[str, Field(repr=False)]
 
 
+class ListedClient(Client):
+    """A client in a list: with the names of its roles, and when a secret of it was last used."""
+
+    roles: list[str] = []
+    last_used_at: datetime | None = None
+
+
+def _in_list(work: Any, clients: Sequence[Client]) -> Iterator[dict[str, object]]:
+    ids = [client.client_id for client in clients]
+    roles = work.assignments.role_names_of_all([fold_id(each) for each in ids])
+    last_uses = work.clients.last_uses(ids)
+    for each in ids:
+        yield {"roles": roles.get(fold_id(each), []), "last_used_at": last_uses.get(each)}
+
+
 # What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).
 SELF_DESCRIBED = (
     *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
@@ -391,6 +407,7 @@ CLIENT = ResourceType(
             "assigned role": len(work.assignments.of(client.client_id)),
         }
     ),
+    listing=Listing(ListedClient, _in_list),
 )
 
 

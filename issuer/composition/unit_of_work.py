@@ -1,7 +1,7 @@
 """One administrative transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
-from issuer.database.store import every
+from issuer.database.store import ListPart, ListQuery, every
 from issuer.errors import InUse
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
@@ -264,6 +264,13 @@ class UnitOfWork:
         """The resources of this type: the attribute named by its plural."""
         found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
         return found
+
+    def listed(
+        self, resource_type: ResourceType[FieldsT, ModelT], asked: ListQuery
+    ) -> ListPart[ModelT]:
+        """A part of a list, with what lists show of each resource."""
+        part = self.collection(resource_type).listed(asked)
+        return replace(part, items=resource_type.listed(self, part.items))
 
     def effect_on_users(
         self, user_ids: Sequence[str], gained: Sequence[HeldRole], lost: Sequence[HeldRole]

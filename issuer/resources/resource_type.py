@@ -1,7 +1,7 @@
 """The definition of a resource and of its members: every interface follows from it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
@@ -144,6 +144,15 @@ SCOPES = Member(
 
 
 @dataclass(frozen=True)
+class Listing(Generic[ModelT]):
+    """What lists show of each resource beside its own members, read for many at once."""
+
+    model: type[ModelT]
+    more: Callable[[Any, Sequence[ModelT]], Iterable[Mapping[str, object]]]
+    """The further members of each of the resources, in order, by the unit of work."""
+
+
+@dataclass(frozen=True)
 class ResourceType(Generic[FieldsT, ModelT]):
     """The names and the models of one kind of resource."""
 
@@ -167,6 +176,20 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """The form in which these names are compared."""
     deleted_with: Callable[[Any, ModelT], str] = lambda *_: ""
     """What ends with it, by the unit of work, after its name in a question: ` with 2 secrets`."""
+    listing: Listing[ModelT] | None = None
+
+    @property
+    def listed_model(self) -> type[ModelT]:
+        """A resource in a list."""
+        return self.listing.model if self.listing else self.model
+
+    def listed(self, work: Any, resources: Sequence[ModelT]) -> Sequence[ModelT]:
+        """The resources as lists show them."""
+        if self.listing is None:
+            return resources
+        model, more = self.listing.model, self.listing.more(work, resources)
+        both = zip(resources, more, strict=True)
+        return [model.model_construct(**{**dict(each), **members}) for each, members in both]
 
     @property
     def name(self) -> str:

@@ -1,17 +1,26 @@
 """The models of a user."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
 from issuer.fields.fields import CustomClaims, Email, Fields, Label, Username, Version
-from issuer.fields.ids import PrincipalId
+from issuer.fields.ids import PrincipalId, fold_id
 from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username
 from issuer.languages import LANGUAGES
-from issuer.resources.resource_type import CLAIMS, DISABLED, NAME, Control, Member, ResourceType
+from issuer.resources.resource_type import (
+    CLAIMS,
+    DISABLED,
+    NAME,
+    Control,
+    Listing,
+    Member,
+    ResourceType,
+)
 from issuer.settings import Language
 
 
@@ -86,6 +95,46 @@ class User(UserFields):
     version: Version
 
 
+class ListedUser(User):
+    """A user in a list: with its states, the names of its roles, also through groups, and when it
+    last signed in, as far as that is known.
+    """
+
+    states: list[str] = []
+    roles: list[str] = []
+    last_sign_in_at: datetime | None = None
+
+
+class _Methods(Protocol):
+    @property
+    def can_sign_in(self) -> bool: ...
+    @property
+    def invited_until(self) -> datetime | None: ...
+
+
+def user_states(
+    user: User, methods: _Methods, locked_until: datetime | None = None
+) -> tuple[str, ...]:
+    """All states that apply: a user can be locked and invited at once."""
+    first = "disabled" if user.disabled else "active" if methods.can_sign_in else ""
+    locked = "locked" if locked_until else ""
+    invited = "invited" if methods.invited_until and not user.disabled else ""
+    return tuple(filter(None, (first, locked, invited))) or ("cannot sign in",)
+
+
+def _in_list(work: Any, users: Sequence[User]) -> Iterator[dict[str, object]]:
+    roles = work.assignments.role_names_of_all([fold_id(user.id) for user in users])
+    all_methods = work.factors.methods_of(*(user.id for user in users))
+    attempts = work.users.attempts_of_each(all_methods)
+    for user in users:
+        members: dict[str, object] = {"roles": roles.get(fold_id(user.id), [])}
+        if methods := all_methods.get(user.id):  # else it was deleted just now
+            locked_until = work.attempts.state_by(attempts[user.id]).locked_until
+            members["states"] = [*user_states(user, methods, locked_until)]
+            members["last_sign_in_at"] = methods.last_sign_in_at
+        yield members
+
+
 USER = ResourceType(
     "user",
     "users",
@@ -97,6 +146,7 @@ USER = ResourceType(
     deleted_with=lambda work, user: with_counts(
         {"session": len(work.sessions.of_user(user.id)), **work.deleted_with_user(user.id)}
     ),
+    listing=Listing(ListedUser, _in_list),
 )
 
 

@@ -353,8 +353,8 @@ def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, 
             ["--auth-method", "private_key_jwt", "--audience", "my-os", "--role", "runner"],
             ["issuer client key create new --out FILE", "issuer client trust add new …"],
         ),
-        (["--audience", "my-os", "--role", "runner"], []),
-        (["--audience", "my-os", "--scope", "agents:run"], []),
+        (["--audience", "my-os", "--role", "runner"], ["issuer token --client-id new"]),
+        (["--audience", "my-os", "--scope", "agents:run"], ["issuer token --client-id new"]),
         (
             ["--audience=my-os", "--redirect-uri=https://app.example/cb", "--user-rights=all"],
             [],
@@ -395,3 +395,34 @@ def test_a_metadata_document_can_be_pinned(cli: Cli, tmp_path: Path):
     assert "client_id: is not the URL" in cli("client", "pin", url, "-f", str(file)).sentence
     assert "must be https" in cli("client", "pin", "http://app.example/", "-f", str(file)).sentence
     cli.done("client", "delete", url)
+
+
+def test_a_new_client_is_shown_with_what_was_given(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    printed = cli.done("client", "create", "new", "--audience", "my-os", "--role", "runner")
+    shown, _, once = printed.partition("\n\n")
+    assert [line.split() for line in shown.splitlines()] == [
+        ["client_id", "new"],
+        ["audiences", "my-os"],
+        ["roles", "runner"],
+    ]
+    assert re.match(r"client_secret: ais_\w+\nIt is shown only once\.\n\nGet a token with", once)
+    assert {"grant_types", "created_at"} < cli.json("client", "create").keys()
+
+
+def test_the_list_says_on_80_columns_what_one_looks_for(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("client", "role", "assign", "ci-bot", "runner", "--audience", "my-os")
+    cli.done("client", "create", "--audience", "my-os", "--scope", "teams:run", "--disabled")
+    with cli.composition() as composition, composition.database.changing() as session:
+        used = update(ClientSecretRow).where(ClientSecretRow.client_id == "ci-bot")
+        session.execute(used.values(last_used_at=datetime(2026, 2, 3, 4, 5, tzinfo=UTC)))
+    lines = cli.on_terminal(80, "client", "list")
+    table = {words[0]: words[1:] for line in lines if len(words := line.split()) > 1}
+    assert table["client"] == ["id", "state", "last", "used", "roles", "and", "scopes"]
+    assert table["ci-bot"] == ["enabled", "2026-02-03", "runner"]
+    generated = next(name for name in table if name.startswith("client_"))
+    assert table[generated] == ["disabled", "-", "teams:run"]
+    first = cli.json("client", "list")["items"][0]
+    assert (first["roles"], first["last_used_at"]) == (["runner"], "2026-02-03T04:05:00Z")
+    assert first["token_endpoint_auth_method"] == "client_secret_basic"

@@ -1,5 +1,6 @@
 """`issuer login`, `issuer logout`, and the commands that use what they store."""
 
+import io
 import json
 import re
 import shlex
@@ -7,9 +8,10 @@ import signal
 import stat
 import sys
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,6 +20,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
+import segno
 
 from issuer.cli.running.login import sign_in
 from issuer.cli.running.stored_login import Login
@@ -129,6 +132,71 @@ def test_a_login_prints_where_to_enter_the_code_and_who_signed_in(alice: Termina
     assert lines[1].startswith(f"Or open {alice.url}/device?user_code=")
     assert lines[2].startswith(f"Signed in at {alice.url} as alice. The token for my-os expires at")
     assert len(lines) == 3
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a person on a terminal sees of a login that they allow, and what a browser opens."""
+
+    lines: list[str]
+    opened: list[str]
+
+    @property
+    def address(self) -> str:
+        (complete,) = (line.split()[2] for line in self.lines if line.startswith("Or open "))
+        return complete
+
+
+def on_terminal(alice: TerminalUser, *options: str, **environment: str) -> Screen:
+    opened: list[str] = []
+    cli = alice.cli.with_environment(**environment)
+
+    def decide(_: float) -> None:
+        printed = sys.stdout.getvalue()  # type: ignore[attr-defined]
+        page = alice.browser.get("/device", user_code=CODE.search(printed)[1])
+        consent = alice.browser.follow(alice.browser.submit(page, "/device"))
+        alice.browser.submit(consent, "/consent", decision="allow")
+
+    with alice.patch.context() as patch:
+        patch.setattr(time, "sleep", decide)
+        patch.setattr(webbrowser, "open", opened.append)
+        return Screen(cli.on_terminal(80, "login", *options), opened)
+
+
+def test_on_a_terminal_a_phone_can_scan_the_address(alice: TerminalUser):
+    screen = on_terminal(alice)
+    expected = io.StringIO()
+    segno.make(screen.address, error="l", micro=False).terminal(expected, border=2, compact=True)
+    code = [line.rstrip() for line in expected.getvalue().splitlines()]
+    assert screen.lines[2 : 2 + len(code)] == code
+    assert max(map(len, code)) <= 80
+    assert screen.lines[-1].startswith(f"Signed in at {alice.url} as alice.")
+
+
+@rows(
+    ("options", "environment", "opens"),
+    [
+        ([], {}, False),
+        ([], {"DISPLAY": ":0"}, True),
+        ([], {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ([], {"DISPLAY": "localhost:10.0", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, False),
+        ([], {"BROWSER": "my-browser"}, True),
+        (["--no-browser"], {"DISPLAY": ":0"}, False),
+    ],
+)
+def test_a_browser_opens_where_this_machine_has_one(
+    alice: TerminalUser, options: list[str], environment: dict[str, str], opens: bool
+):
+    screen = on_terminal(alice, *options, **environment)
+    assert screen.opened == ([screen.address] if opens else [])
+
+
+def test_without_a_terminal_no_browser_opens(alice: TerminalUser, monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    cli = replace(alice, cli=alice.cli.with_environment(DISPLAY=":0"))
+    assert "█" not in cli.sign_in()
+    assert opened == []
 
 
 def test_with_json_the_code_is_on_standard_error(alice: TerminalUser):

@@ -118,3 +118,20 @@ def signs_in(cli: Cli, password: str) -> bool:
         except InvalidCredentials:
             return False
         return True
+
+
+def test_the_list_says_on_80_columns_what_one_looks_for(cli: Cli, alice: str):
+    cli.done("user", "create", "bob", "--disabled")
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("role", "create", "reader", "--scope", "agents:read")
+    cli.done("group", "create", "platform")
+    cli.done("group", "role", "assign", "platform", "reader", "--everywhere")
+    cli.done("group", "member", "add", "platform", "alice")
+    cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
+    lines = [line.split() for line in cli.on_terminal(80, "user", "list")]
+    assert ["username", "state", "last", "sign", "in", "roles"] in lines
+    assert [*["alice", "cannot", "sign", "in", "-", "reader,", "runner"]] in lines
+    assert ["bob", "disabled", "-", "-"] in lines
+    first = cli.json("user", "list")["items"][0]
+    assert first.keys() > {"id", "email", "claims", "last_sign_in_at"}
+    assert (first["states"], first["roles"]) == (["cannot sign in"], ["reader", "runner"])

@@ -18,7 +18,8 @@ from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_roles
-from issuer.clients.client import CLIENT, Client
+from issuer.cli.remote.target import named_server
+from issuer.clients.client import CLIENT, Client, ListedClient
 from issuer.clients.documents import read_document
 from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
 from issuer.composition import UnitOfWork
@@ -76,7 +77,16 @@ def _assign(work: UnitOfWork, created: Client, roles: list[str] | None) -> Itera
         raise typer.BadParameter("--role needs an --audience, at which it is assigned")
     for role, audience in product(roles or [], created.audiences):
         work.assignments.assign(created.client_id, Assignment(role=role, audience=audience))
-    return _missing(work, created)
+    return iter([*_missing(work, created)] or [*_first_token(created)])
+
+
+def _first_token(client: Client) -> Iterator[str]:
+    """How to get a token, for a client that can get one by its secret alone."""
+    if CLIENT.shown_once(client) and GrantType.CLIENT_CREDENTIALS in client.grant_types:
+        words = ["issuer", "token", "--client-id", client.client_id]
+        words += ["--audience", client.audiences[0]] if len(client.audiences) > 1 else []
+        words += ["--url", server] if (server := named_server()) else []
+        yield f"Get a token with `{shlex.join(words)}`, which asks for the secret."
 
 
 def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
@@ -115,10 +125,22 @@ def _missing(work: UnitOfWork, client: Client) -> Iterator[str]:
             )
 
 
+def _row(client: ListedClient) -> dict[str, object]:
+    state = "disabled" if client.disabled else "enabled"
+    return {
+        "state": state,
+        "last_used": output.day(client.last_used_at),
+        "roles_and_scopes": [*client.roles, *client.scopes],
+    }
+
+
 commands.list(
-    ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"],
-    "List the clients in order of id. Secrets are never shown.",
+    ["client_id", "state", "last_used", "roles_and_scopes"],
+    """List the clients in order of id, with when a secret of each was last used.
+
+    With --json, all members; secrets are never shown.""",
     "--limit 20 --json",
+    row=_row,
 )
 commands.show("ci-bot", ". For its roles, see client role list; secrets are never shown.")
 commands.create(

@@ -105,7 +105,7 @@ class ServerCollection:
             return []
         params = {"limit": limit, "cursor": cursor, "search": search}
         found, next_cursor = self._work.api.page([self._path], params)
-        items = [self._note(parsed(self.resource_type.model, each)) for each in found]
+        items = [self._note(parsed(self.resource_type.listed_model, each)) for each in found]
         if items:
             self._cursors[self.resource_type.key_of(items[-1])] = next_cursor
         return items

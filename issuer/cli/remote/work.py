@@ -21,6 +21,7 @@ from issuer.cli.remote.parts import (
 from issuer.cli.remote.target import needs_host
 from issuer.cli.remote.transaction import Model, ServerTransaction, parsed
 from issuer.clients.client import CLIENT
+from issuer.database.store import ListPart, ListQuery
 from issuer.fields.fields import Fields
 from issuer.groups import GROUP
 from issuer.keys.described import DescribedKey, RevokedKey
@@ -60,6 +61,10 @@ class ServerWork(ServerTransaction):
 
     def collection(self, resource_type: ResourceType[Any, Any]) -> Any:
         return getattr(self, resource_type.attribute)
+
+    def listed(self, resource_type: ResourceType[Any, Any], asked: ListQuery) -> ListPart[Any]:
+        part: ListPart[Any] = self.collection(resource_type).listed(asked)
+        return part
 
     def delete(
         self, resource_type: ResourceType[Any, Any], key: str, *, cascade: bool = False

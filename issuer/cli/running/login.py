@@ -1,17 +1,23 @@
 """`issuer login` and `issuer logout`: the device grant for people at a terminal (RFC 8628)."""
 
+import io
+import os
 import shlex
+import sys
 import time
+import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
+from segno import make
 
 from issuer.cli import output
 from issuer.cli.api_client import ServerRefusal, endpoint_of, metadata_of, posted, sent
-from issuer.cli.command import argument, new_app, option, wants_json
+from issuer.cli.command import argument, flag, new_app, option, wants_json
 from issuer.cli.options import AskedScopes, Url, known_audiences, known_clients
 from issuer.cli.remote.target import issuer_url
 from issuer.cli.running.stored_login import (
@@ -32,6 +38,7 @@ app = new_app()
 _SCOPES = ("openid", "profile", "offline_access")
 _SLOWER_BY = 5  # seconds (RFC 8628 §3.5)
 _MAX_PAUSE = 60  # seconds
+_BORDER = 2  # modules around a QR code: enough for phones
 
 _Audience = Annotated[
     str | None,
@@ -48,33 +55,36 @@ def login(
     url: Url = None,
     audience: _Audience = None,
     scopes: AskedScopes = None,
+    no_browser: bool = flag("--no-browser", "Open no browser on this machine."),
 ) -> None:
     """Sign in to a running server, with a browser on any machine.
 
     It prints an address and a code, and waits until somebody enters the code there and signs in.
-    No browser is opened. Without --audience, the tokens are for the issuer itself: to administer
-    it from here, as with --server. They are kept in a file that only you can read, below
-    $XDG_STATE_HOME or ~/.local/state, and `issuer token` and `issuer status` use them, too.
+    On a terminal it opens a browser if this machine has one, and shows the address as a QR code
+    for a phone. Without --audience, the tokens are for the issuer itself: to administer it from
+    here, as with --server. They are kept in a file that only you can read, below $XDG_STATE_HOME
+    or ~/.local/state, and `issuer token` and `issuer status` use them, too.
 
     Examples:
 
       issuer login https://id.example
       issuer login https://id.example --audience my-os
+      issuer login https://id.example --no-browser
       issuer login --audience my-os --scope agents:web:run
     """
     if server is not None and url is not None:
         raise typer.BadParameter("name the server once: URL or --url")
     issuer = issuer_url(server or url)
 
+    waiting = ExitStack()
+
     def show(device: dict[str, Any]) -> None:
-        lines = [f"Open {device['verification_uri']} and enter the code {device['user_code']}."]
-        if complete := device.get("verification_uri_complete"):
-            lines.append(f"Or open {complete} and compare the code.")
-        for line in lines:
-            typer.echo(escape(line), err=wants_json.get())
+        _show_code(device, opens_browser=not no_browser)
+        waiting.enter_context(output.working("Waiting…"))
 
     changing = changing_logins()  # a folder that others may use is refused before anybody signs in
-    new = sign_in(issuer, client_id, audience or issuer, scopes, show, time.sleep)
+    with waiting:
+        new = sign_in(issuer, client_id, audience or issuer, scopes, show, time.sleep)
     with changing:
         replaced = stored_logins(issuer, new.audience)
         new.store()
@@ -94,6 +104,40 @@ def login(
         f" {members['expires_at']}{' and is renewed when it is used' * bool(new.refresh_token)}.",
         members,
     )
+
+
+def _show_code(device: dict[str, Any], *, opens_browser: bool) -> None:
+    """Where to enter the code; on a terminal also as a QR code, and in a browser here."""
+    lines = [f"Open {device['verification_uri']} and enter the code {device['user_code']}."]
+    complete = device.get("verification_uri_complete")
+    if complete:
+        lines.append(f"Or open {complete} and compare the code.")
+    for line in lines:
+        typer.echo(escape(line), err=wants_json.get())
+    stream = sys.stderr if wants_json.get() else sys.stdout
+    if not stream.isatty() or urlsplit(complete or "").scheme not in {"https", "http"}:
+        return
+    with suppress(UnicodeError, ValueError):  # a terminal without block elements, or a long URL
+        print(_qr_code(complete), file=stream, flush=True)
+    if opens_browser and _has_browser():
+        webbrowser.open(complete)
+
+
+def _qr_code(text: str) -> str:
+    """Two rows of modules on a line. `ValueError` if there is no code for so long a text."""
+    lines = io.StringIO()
+    make(text, error="l", micro=False).terminal(lines, border=_BORDER, compact=True)
+    return lines.getvalue()
+
+
+def _has_browser() -> bool:
+    """Whether there is one with a window: not on a host that one reaches over SSH.
+
+    A browser in text mode would take the terminal.
+    """
+    environment = os.environ.keys()
+    has_windows = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & environment
+    return "BROWSER" in environment or bool(has_windows and "SSH_CONNECTION" not in environment)
 
 
 @app.command()

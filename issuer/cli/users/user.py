@@ -42,9 +42,12 @@ def _parts(work: UnitOfWork, user_id: str) -> Parts:
 
 
 commands.list(
-    ["username", "id", "email", "name", "disabled"],
-    "List the users in order of name.",
+    ["username", "state", "last_sign_in", "roles"],
+    """List the users in order of name, with their roles, also through groups.
+
+    With --json, all members.""",
     "--limit 20 --json",
+    row=lambda user: {"state": user.states, "last_sign_in": output.day(user.last_sign_in_at)},
 )
 commands.show("alice", ", with groups and roles, failed sign-in attempts and locks.", _parts)
 commands.create(

@@ -13,6 +13,7 @@ from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
 from issuer.users.operations import SIGNS_OUT, SIGNS_YOU_OUT
+from issuer.users.user import user_states
 from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import rights_somewhere, token_preview
 from issuer.web.console.rights.last_use import use_at
@@ -21,7 +22,7 @@ from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Deletion, changes_of
-from issuer.web.console.users.users import FORM, show_invitation, user_states
+from issuer.web.console.users.users import FORM, show_invitation
 
 # Those that give nobody access, unless the user has rights at the issuer.
 _WITHOUT_ACCESS = (

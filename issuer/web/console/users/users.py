@@ -1,7 +1,6 @@
 """`/console/users`: people who sign in, and new ones."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from issuer.sign_in.factors_store import SignInMethods
 from issuer.sign_in.operations import INVITE
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
+from issuer.users.user import user_states
 from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -25,8 +25,6 @@ from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick,
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.words import page_of
 
-ACTIVE, DISABLED, INVITED, LOCKED = "active", "disabled", "invited", "locked"
-NO_MEANS = "cannot sign in"
 VERIFIED = "yes"  # the value of the box for an address that is not verified
 
 
@@ -41,16 +39,6 @@ class UserForm(ResourceForm[UserFields, User]):
 FORM = UserForm(USER)
 
 
-def user_states(
-    user: User, means: SignInMethods, locked_until: datetime | None = None
-) -> tuple[str, ...]:
-    """All states that apply: a user can be locked and invited at once."""
-    first = DISABLED if user.disabled else ACTIVE if means.can_sign_in else ""
-    locked = LOCKED if locked_until else ""
-    invited = INVITED if means.invited_until and not user.disabled else ""
-    return tuple(filter(None, (first, locked, invited))) or (NO_MEANS,)
-
-
 def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
     """The roles of a new user, at one audience: everywhere is not what a form leaves empty."""
     roles, audience = form.get("roles", "").split(), form.get("audience", "").strip()
@@ -63,13 +51,6 @@ def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
     """The names of the roles of each, in any way, by id."""
     found = work.assignments.role_names_of_all([fold_id(each.id) for each in users])
     return {each.id: found.get(fold_id(each.id), []) for each in users}
-
-
-def _row_of(how: tuple[SignInMethods, tuple[str, ...]] | None, roles: list[str]) -> dict[str, Any]:
-    """None for a user who was deleted just now."""
-    means, states = how or (None, ())
-    at = means.last_sign_in_at if means else None
-    return {"states": [*states], "roles": roles, "last_sign_in_at": at.isoformat() if at else None}
 
 
 class UsersScreen(CollectionScreen):
@@ -89,8 +70,8 @@ class UsersScreen(CollectionScreen):
         }
 
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
-        how, roles = self._sign_in_of(work, users), _roles_of(work, users)
-        return [_row_of(how.get(user.id), roles[user.id]) for user in users]
+        members = {*self.EXPORTED}
+        return [each.model_dump(mode="json", include=members) for each in USER.listed(work, users)]
 
     def _sign_in_of(
         self, work: UnitOfWork, users: Sequence[User]
