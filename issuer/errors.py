@@ -53,7 +53,7 @@ class AlreadyExists(IssuerError):
     """The name is taken, perhaps in another case or Unicode form."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{name!r} is taken by an existing {kind}.")
+        super().__init__(f"{name!r} is taken by an existing {kind}: choose another.")
         self.name = name
 
 

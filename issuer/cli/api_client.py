@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from shlex import quote as quote_word
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -46,6 +47,28 @@ class ServerRefusal(IssuerError):
         self.error = body.get("error")
 
 
+def cure_of(error: str, client_id: str, form: Mapping[str, str | None]) -> str:
+    """A sentence about what an administrator does, for an error of the token endpoint."""
+    client, audience = quote_word(client_id), quote_word(form.get("audience") or "ID")
+    match error:
+        case "invalid_client":
+            return (
+                f" Check id and secret: `issuer client show {client}` says whether it is disabled,"
+                f" `issuer client secret create {client}` makes another secret."
+            )
+        case "invalid_scope":
+            return (
+                f" `issuer preview {client} --audience {audience}` shows what it may have,"
+                f" `issuer client role assign {client} ROLE --audience {audience}` gives it more."
+            )
+        case "invalid_target":
+            return f" Allow it with `issuer client update {client} --add-audience {audience}`."
+        case "unauthorized_client":
+            grant = form.get("grant_type")
+            return f" Allow it with `issuer client update {client} --add-grant-type {grant}`."
+    return ""
+
+
 def token_endpoint(issuer: str, at: str | None = None) -> str:
     """From the metadata of this issuer; `at` as in `metadata_of`."""
     return endpoint_of(metadata_of(issuer, at), "token_endpoint", at)
@@ -86,6 +109,11 @@ def reached(url: str, issuer: str, at: str | None) -> str:
 def private(url: str) -> str:
     """The URL, if a secret may be sent there."""
     parts = urlsplit(url)
+    if not parts.netloc:
+        raise IssuerError(
+            f"{url!r} is not a URL, and neither https:// nor loopback: begin it with https://, or"
+            " on this machine with http://."
+        )
     if parts.scheme != "https" and not (
         parts.scheme == "http" and is_loopback(parts.hostname or "")
     ):
@@ -100,7 +128,11 @@ def requested_token(
     # Form-encoded before Basic (RFC 6749 §2.3.1).
     authentication = (quote(client_id, safe=""), quote(secret, safe=""))
     data = {name: value for name, value in form.items() if value is not None}
-    return sent("POST", endpoint, data=data, auth=authentication)
+    try:
+        return sent("POST", endpoint, data=data, auth=authentication)
+    except ServerRefusal as refusal:
+        refusal.args = (f"{refusal}.{cure_of(str(refusal.error), client_id, form)}",)
+        raise
 
 
 def posted(
@@ -151,4 +183,5 @@ def not_answering(url: str, error: Exception) -> Unavailable:
 def _refusal(body: dict[str, Any]) -> str:
     """The error of the protocol (RFC 6749 §5.2), or of the admin API (RFC 9457), in words."""
     kind, reason = body.get("error", body.get("title")), body.get("error_description")
-    return f"{kind} ({reason or body.get('detail')})" if reason or "detail" in body else str(kind)
+    reason = str(reason or body.get("detail", "")).rstrip(".")
+    return f"{kind} ({reason})" if reason else str(kind)

@@ -146,15 +146,18 @@ def suggesting_audiences(administration: Administration, audience: str | None) -
 
 
 def _similar(work: UnitOfWork, kind: str, name: str) -> str:
-    """A similar one of the names that begin alike and the first of all; none if `name` is known.
+    """A sentence with a similar one of the names that begin alike and the first of all.
 
-    None either of resources that the caller may not read.
+    Without one it names the command that lists them. It is empty if `name` is known, and about
+    resources that the caller may not read.
     """
     kinds = [_TYPES[each] for each in kind.split(" or ") if each in _TYPES]
-    known: list[str] = []
     with suppress(Forbidden):
         known = [each for kind in kinds for each in _names(work, kind, name)]
-    return "" if name in known else did_you_mean(name, known)
+        lists = " or ".join(f"`{each.list_command()}`" for each in kinds)
+        if name not in known and kinds:
+            return did_you_mean(name, known) or f" See {lists}."
+    return ""
 
 
 def _names(work: UnitOfWork, resource_type: ResourceType[Any, Any], like: str) -> Iterator[str]:

@@ -222,7 +222,7 @@ def _print_wrong_usage(error: TyperException) -> None:
     if type(error).__name__ != "NoArgsIsHelpError":
         context = getattr(error, "ctx", None)
         see = f" See `{context.command_path} --help`." if context else ""
-        message = error.format_message()
+        message = error.format_message().replace("Value error, ", "")  # of Pydantic
         _print_error(message + ("" if message.endswith((".", "?")) else ".") + see)
 
 

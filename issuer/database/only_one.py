@@ -76,6 +76,8 @@ def _open(database: Database, prefix: str, suffix: str) -> TextIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:
+        where = " ISSUER_DATA_DIR or ISSUER_DATABASE_URL names a directory that is not there."
         raise ConfigurationError(
             f"Cannot open the database ({database.safe_url}): {path}: {error.strerror}."
+            f"{where if isinstance(error, FileNotFoundError) else ''}"
         ) from None

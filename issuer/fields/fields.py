@@ -134,6 +134,8 @@ def _scope(text: str) -> str:
     try:
         return scopes.parse(text).text
     except scopes.InvalidScope:
+        if " " in text.strip():
+            raise ValueError("must be one scope: give each by itself") from None
         raise ValueError(
             "must be resource:action, resource:id:action, resource:*:action or a name of your own,"
             " in at most three non-empty parts of RFC 6749 §3.3 characters;"

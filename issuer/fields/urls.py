@@ -51,7 +51,7 @@ def require_registrable(uri: str) -> str:
     scheme, host = parts.scheme, parts.hostname
     for is_wrong, problem in (
         ("@" in parts.netloc, "may not have user information"),
-        (not uri.startswith(f"{scheme}:"), "must have its scheme in lower case"),
+        (scheme and not uri.startswith(f"{scheme}:"), "must have its scheme in lower case"),
         (scheme in {"https", "http"} and not host, "must name a host"),
         (
             scheme == "http" and host not in LOOPBACK,

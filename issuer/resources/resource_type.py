@@ -144,11 +144,11 @@ SCOPES = Member(
 
 
 @dataclass(frozen=True)
-class Listing(Generic[ModelT]):
+class Listing:
     """What lists show of each resource beside its own members, read for many at once."""
 
-    model: type[ModelT]
-    more: Callable[[Any, Sequence[ModelT]], Iterable[Mapping[str, object]]]
+    model: type[Fields]
+    more: Callable[[Any, Sequence[Any]], Iterable[Mapping[str, object]]]
     """The further members of each of the resources, in order, by the unit of work."""
 
 
@@ -176,14 +176,14 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """The form in which these names are compared."""
     deleted_with: Callable[[Any, ModelT], str] = lambda *_: ""
     """What ends with it, by the unit of work, after its name in a question: ` with 2 secrets`."""
-    listing: Listing[ModelT] | None = None
+    listing: Listing | None = None
 
     @property
-    def listed_model(self) -> type[ModelT]:
+    def listed_model(self) -> type[Fields]:
         """A resource in a list."""
         return self.listing.model if self.listing else self.model
 
-    def listed(self, work: Any, resources: Sequence[ModelT]) -> Sequence[ModelT]:
+    def listed(self, work: Any, resources: Sequence[ModelT]) -> Sequence[Any]:
         """The resources as lists show them."""
         if self.listing is None:
             return resources

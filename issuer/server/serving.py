@@ -76,7 +76,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            reason = "is taken by another program"
+            reason = "is taken by another program: end it, or choose another with --port"
         else:
             reason = f"cannot be used: {error}"
         raise ConfigurationError(f"The address {host}, port {port}, {reason}.") from None

@@ -319,7 +319,8 @@ def test_a_role_of_an_unknown_client_or_user_is_one_sentence(cli: Cli, verb: str
     cli.done("user", "create", "alice", "--id", "alice")
     role = [] if verb == "list" else ["runner", "--everywhere"]
     for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "unknown")]:
-        assert cli(kind, "role", verb, name, *role).sentence == f"There is no {kind} {name!r}."
+        sentence = cli(kind, "role", verb, name, *role).sentence
+        assert sentence == f"There is no {kind} {name!r}. See `issuer {kind} list`."
 
 
 def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, object]):

@@ -136,7 +136,8 @@ def test_an_error_at_the_start_is_one_sentence(cli: Cli, tmp_path: Path, workers
         port = str(taken.getsockname()[1])
         serve = ["serve", "--workers", workers, "--port", port]
         assert cli(*serve).sentence == (
-            f"The address 127.0.0.1, port {port}, is taken by another program."
+            f"The address 127.0.0.1, port {port}, is taken by another program: end it, or choose"
+            " another with --port."
         )
     wrong_key = cli.with_environment(ISSUER_MASTER_KEY=new_master_key(bytes))
     assert "master key is not the one" in wrong_key(*serve).sentence

@@ -48,7 +48,8 @@ def test_a_misspelled_name_is_answered_with_a_similar_one(configured: Cli):
 
 
 def test_nothing_is_suggested_for_a_name_like_no_other(configured: Cli):
-    assert configured("role", "show", "zebra").sentence == "There is no role 'zebra'."
+    sentence = configured("role", "show", "zebra").sentence
+    assert sentence == "There is no role 'zebra'. See `issuer role list`."
     unassigned = configured("client", "role", "unassign", "ci-bot", "runner", "--everywhere")
     assert unassigned.sentence == "There is no assignment of the role 'runner'."
 

@@ -110,7 +110,10 @@ def test_no_token_is_asked_for_without_any_scope(served: Served):
 
 def test_a_wrong_secret_is_one_sentence_without_it(served: Served):
     printed = served.cli.with_environment(CLIENT_SECRET="wr0ng")("token", "--client-id", "ci:bot")
-    assert printed.sentence == "The server refuses: invalid_client (Client authentication failed.)."
+    assert printed.sentence.startswith(
+        "The server refuses: invalid_client (Client authentication failed). Check id and secret: "
+    )
+    assert "wr0ng" not in printed.err
 
 
 def test_metadata_of_another_issuer_is_refused(served: Served):

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from itertools import product
+from os import environ
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from issuer.cli.members import key_argument, options_of
 from issuer.cli.opening import changing
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import ClientId, known_roles
-from issuer.cli.remote.target import named_server
+from issuer.cli.remote.target import SERVER, named_server
 from issuer.clients.client import CLIENT, Client, ListedClient
 from issuer.clients.documents import read_document
 from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
@@ -63,6 +64,8 @@ def _complete(values: dict[str, Any]) -> None:
     if values.pop("public"):
         if values["token_endpoint_auth_method"] not in {None, AuthMethod.NONE}:
             raise typer.BadParameter("--public and --auth-method contradict each other")
+        if not (values["redirect_uris"] or values["device"] or values["grant_types"]):
+            raise typer.BadParameter("--public needs --redirect-uri URI or --device")
         values["token_endpoint_auth_method"] = AuthMethod.NONE
     if values["redirect_uris"] and not values["grant_types"]:
         values["grant_types"] = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
@@ -85,7 +88,7 @@ def _first_token(client: Client) -> Iterator[str]:
     if CLIENT.shown_once(client) and GrantType.CLIENT_CREDENTIALS in client.grant_types:
         words = ["issuer", "token", "--client-id", client.client_id]
         words += ["--audience", client.audiences[0]] if len(client.audiences) > 1 else []
-        words += ["--url", server] if (server := named_server()) else []
+        words += ["--url", str(named_server())] if named_server() and SERVER not in environ else []
         yield f"Get a token with `{shlex.join(words)}`, which asks for the secret."
 
 

@@ -57,7 +57,8 @@ class ServerCollection:
         return self.search(str(after), limit) if is_key_typed else self._page(after, limit, None)
 
     def listed(self, asked: ListQuery) -> ListPart[Any]:
-        return ListPart(self._page(asked.after, asked.limit, asked.search))
+        model = self.resource_type.listed_model
+        return ListPart(self._page(asked.after, asked.limit, asked.search, model))
 
     def search(self, text: str, limit: int) -> list[Any]:
         return self._page(None, limit, text)
@@ -99,13 +100,19 @@ class ServerCollection:
             self._work.kinds[self.resource_type.key_of(resource)] = self.resource_type
         return resource
 
-    def _page(self, after: str | None, limit: int, search: str | None) -> list[Any]:
+    def _page(
+        self,
+        after: str | None,
+        limit: int,
+        search: str | None,
+        model: type[BaseModel] | None = None,
+    ) -> list[Any]:
         cursor = self._cursors[after]
         if after is not None and cursor is None:
             return []
         params = {"limit": limit, "cursor": cursor, "search": search}
         found, next_cursor = self._work.api.page([self._path], params)
-        items = [self._note(parsed(self.resource_type.listed_model, each)) for each in found]
+        items = [self._note(parsed(model or self.resource_type.model, each)) for each in found]
         if items:
             self._cursors[self.resource_type.key_of(items[-1])] = next_cursor
         return items

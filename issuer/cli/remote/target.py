@@ -20,12 +20,17 @@ _option: ContextVar[str | None] = ContextVar("server", default=None)
 
 
 def with_server_first(arguments: Sequence[str]) -> list[str]:
-    """`arguments` with `--server URL`, wherever it stands, before the command."""
+    """`arguments` with `--server URL`, wherever it stands, before the command.
+
+    `typer.BadParameter` without a URL: the next word would be taken for it.
+    """
     words, server = list(arguments), []
     end = words.index("--") if "--" in words else len(words)
     for place, word in enumerate(words[:end]):
         if word == "--server" or word.startswith("--server="):
             server = words[place : place + (2 if word == "--server" else 1)]
+            if "://" not in server[-1]:
+                raise typer.BadParameter("--server needs a URL, such as https://id.example")
             del words[place : place + len(server)]
             break
     return [*server, *words]

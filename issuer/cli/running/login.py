@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from segno import make
@@ -109,13 +108,12 @@ def login(
 def _show_code(device: dict[str, Any], *, opens_browser: bool) -> None:
     """Where to enter the code; on a terminal also as a QR code, and in a browser here."""
     lines = [f"Open {device['verification_uri']} and enter the code {device['user_code']}."]
-    complete = device.get("verification_uri_complete")
-    if complete:
+    if complete := str(device.get("verification_uri_complete", "")):
         lines.append(f"Or open {complete} and compare the code.")
     for line in lines:
         typer.echo(escape(line), err=wants_json.get())
     stream = sys.stderr if wants_json.get() else sys.stdout
-    if not stream.isatty() or urlsplit(complete or "").scheme not in {"https", "http"}:
+    if not stream.isatty() or not complete.startswith(("https://", "http://")):
         return
     with suppress(UnicodeError, ValueError):  # a terminal without block elements, or a long URL
         print(_qr_code(complete), file=stream, flush=True)

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import stat
 import time
@@ -37,7 +38,11 @@ def token_from_cache(
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
     if (token := _cached(file)) is None or token == refused:
-        from issuer.client import TokenClient, TokenError  # noqa: PLC0415 - 11 MB
+        from issuer.cli.api_client import cure_of  # noqa: PLC0415 - with the client
+        from issuer.client import TokenClient, TokenError, TokenRefused  # noqa: PLC0415 - 11 MB
+
+        # Its errors are raised: a warning of the library beside them would say the same.
+        logging.getLogger("issuer.client").addHandler(logging.NullHandler())
 
         client_secret = secret()
         with locked(folder, patience, "end it, or leave --cache out"):
@@ -50,6 +55,9 @@ def token_from_cache(
                         audience=audience,
                         scope=scopes,
                     ).token()
+                except TokenRefused as error:
+                    form = {"audience": audience, "grant_type": "client_credentials"}
+                    raise IssuerError(f"{error}.{cure_of(error.error, client_id, form)}") from None
                 except (TokenError, ValueError) as error:
                     raise IssuerError(str(error)) from None
                 write_private(file, token)
