@@ -13,6 +13,8 @@ PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-re
 QUIETLY := --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
 HELM_VERSION := v4.3.1
+MERMAID_VERSION := 11.17.2
+MERMAID_SHA256 := 581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8
 UV := $(TOOLS)/bin/uv
 
 # Tests behind a proxy, and those of the alerts of Prometheus, are skipped if it is not installed.
@@ -36,6 +38,10 @@ demo:  ## serve a demo issuer and an AgentOS that accepts its tokens (ARGS='--po
 	@$(PYTHON) examples/free_ports.py $@ $(ARGS)
 	@$(MAKE) --no-print-directory .venv/demo
 	@exec $(BIN)/python examples/demo.py $(ARGS)
+
+compose:  ## make the secrets that are missing, and start issuer, PostgreSQL and Caddy with Docker Compose
+	@deploy/make_secrets.sh
+	@cd deploy && exec docker compose up --detach --wait $(ARGS)
 
 # Interfaces, libraries, and what starts servers: `make check` leaves them to `make test`.
 NOT_DOMAIN := admin agentos agentos_core backup cli client deploy journeys oauth otel prometheus rotation_drill server web \
@@ -64,7 +70,7 @@ format: .venv/dev  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: .venv-docs/installed  ## build the documentation into site/, and check its links
+docs: .venv-docs/installed .venv-docs/mermaid.min.js  ## build the documentation into site/, and check its links
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
 	@echo 'The first page is site/index.html'
 
@@ -135,6 +141,15 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
+# Draws the diagrams of the documentation. The theme would load it from a CDN, in the browser of each reader.
+.venv-docs/mermaid.min.js: | .venv-docs/installed
+	@command -v npm >/dev/null || { echo 'The diagrams need npm, which fetches Mermaid'; exit 1; }
+	@echo 'Fetching Mermaid $(MERMAID_VERSION) into $(@D)'
+	@cd $(@D) && npm pack --silent mermaid@$(MERMAID_VERSION) >/dev/null && \
+		tar --extract --gzip --file mermaid-$(MERMAID_VERSION).tgz --strip-components=2 package/dist/mermaid.min.js && \
+		rm mermaid-$(MERMAID_VERSION).tgz && echo '$(MERMAID_SHA256)  mermaid.min.js' | sha256sum --check --quiet || \
+		{ rm -f mermaid.min.js; exit 1; }
+
 # Tests of the chart need Helm. Where there is no Go, they are skipped.
 $(TOOLS)/bin/helm:
 	@command -v go >/dev/null || { echo 'There is no Go to build Helm with'; exit; }; \
@@ -174,4 +189,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo check test test-all bench lint format docs screenshots translations wheel release lock clean $(PROXIES)
+.PHONY: help quickstart demo compose check test test-all bench lint format docs screenshots translations wheel release lock clean $(PROXIES)

@@ -223,6 +223,7 @@ CHANGES: dict[str, list[str]] = {
 
 # Pages of which no command runs at such an issuer, and why.
 NOT_RUN = {
+    "agentos-without-a-model-key.md": "An AgentOS, of which tests/journeys/test_demo.py runs one.",
     "administer-from-anywhere.md": (
         "On another machine than the server: tests/cli/test_elsewhere.py does its steps."
     ),

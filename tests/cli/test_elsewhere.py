@@ -265,7 +265,8 @@ def test_what_others_change_while_the_question_waits_is_asked_for_too(
 def test_a_client_is_deleted_again_if_its_role_cannot_be_assigned(cli: ServerCli):
     cli.done("audience", "create", "my-os")
     command = ["client", "create", "ci-bot", "--audience", "my-os", "--role"]
-    assert cli(*command, "nothing").sentence == "There is no role 'nothing'."
+    missing = cli(*command, "nothing").sentence
+    assert missing == "There is no role 'nothing'. See `issuer role list`."
     assert cli("client", "show", "ci-bot").status == 1
 
 
