@@ -84,7 +84,7 @@ wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its librar
 	$(BIN)/hatchling build
 	cd deploy/sdk && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
-release: .venv/dev  ## build what is published into dist/, check it, and say how to publish it
+release: .venv/dev .venv-sbom/installed $(TOOLS)/bin/helm  ## build what is published into dist/, check it, and say how to publish it
 	@exec $(BIN)/python deploy/release.py $(ARGS)
 
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -134,6 +134,11 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@echo 'Installing agno $* into $(@D)'
 	@$(PYTHON) -m venv --clear --without-pip $(@D)
 	@$(call install,$(@D),$<)
+	@touch $@
+
+.venv-sbom/installed: requirements-sbom.txt | .venv-sbom/bin/pip
+	@echo 'Installing what lists the dependencies into $(@D)'
+	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
 .venv-docs/installed: requirements-docs.txt | .venv-docs/bin/pip

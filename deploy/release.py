@@ -2,8 +2,8 @@
 
     make release [ARGS='--unfinished --no-image']
 
-Everything but the image is built twice and must have the same bytes: anybody can repeat it from
-the commit and compare with SHA256SUMS.
+The wheels and the source archive are built twice and must have the same bytes: anybody can repeat
+it from the commit and compare with SHA256SUMS. The SBOM lists what `requirements.txt` locks.
 """
 
 import argparse
@@ -23,6 +23,10 @@ from issuer import __version__  # noqa: E402
 
 DIST = REPOSITORY / "dist"
 IMAGE = f"agentos-issuer:{__version__}"
+SUFFIXES = {".whl", ".gz", ".tgz", ".json"}
+CHART = REPOSITORY / "deploy" / "helm" / "agentos-issuer"
+HELM = REPOSITORY / ".venv-tools" / "bin" / "helm"
+CYCLONEDX = REPOSITORY / ".venv-sbom" / "bin" / "cyclonedx-py"
 
 
 def main() -> None:
@@ -39,10 +43,12 @@ def main() -> None:
     build(DIST, environment)
     require_reproducible(environment)
     run(sys.executable, "-m", "pytest", "-q", "tests/journeys/test_wheel.py")
+    describe_dependencies()
+    has_chart = package_chart()
     image = not options.no_image and built_image(environment)
     sums = "".join(f"{digest}  {name}\n" for name, digest in digests(DIST).items())
     (DIST / "SHA256SUMS").write_text(sums)
-    print(f"\n{sums}\n{publishing(image)}")
+    print(f"\n{sums}\n{publishing(image, has_chart)}")
 
 
 def require_finished() -> None:
@@ -78,8 +84,22 @@ def require_reproducible(environment: dict[str, str]) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.iterdir() if file.suffix in {".whl", ".gz"})
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def describe_dependencies() -> None:
+    """The SBOM of a release, in CycloneDX; that of the image has what is installed there."""
+    sbom = str(DIST / f"agentos_issuer-{__version__}.cdx.json")
+    options = ["--pyproject", "pyproject.toml", "--output-reproducible", "--output-file", sbom]
+    run(str(CYCLONEDX), "requirements", *options, "requirements.txt")
+
+
+def package_chart() -> bool:
+    """Whether there is a package of the chart now: only where Go has built Helm."""
+    if HELM.exists():
+        run(str(HELM), "package", str(CHART), "--destination", str(DIST))
+    return HELM.exists()
 
 
 def built_image(environment: dict[str, str]) -> bool:
@@ -95,13 +115,15 @@ def is_running(program: str) -> bool:
     return subprocess.run([program, "info"], check=False, capture_output=True).returncode == 0
 
 
-def publishing(image: bool) -> str:
+def publishing(image: bool, has_chart: bool) -> str:
     push = f"docker tag {IMAGE} REGISTRY/{IMAGE} && docker push REGISTRY/{IMAGE}"
-    return f"""To publish {__version__}:
+    chart = f"helm push dist/agentos-issuer-{__version__}.tgz oci://REGISTRY/charts"
+    return f"""To publish {__version__}, also where no workflow does it for the tag:
 
     git tag --sign v{__version__} && git push --tags
     twine upload dist/*.whl dist/*.tar.gz
     {push if image else "# There is no image: run this again where Docker or Podman runs."}
+    {chart if has_chart else "# There is no chart: run this again where there is Go."}
 
 Then raise __version__ in issuer/__init__.py and add [Unreleased] to CHANGELOG.md."""
 
