@@ -40,7 +40,7 @@ from issuer.resources.resource_type import (
     NAME,
     SCOPES,
     Control,
-    Listing,
+    ListedMembers,
     Member,
     ResourceType,
 )
@@ -407,7 +407,7 @@ CLIENT = ResourceType(
             "assigned role": len(work.assignments.of(client.client_id)),
         }
     ),
-    listing=Listing(ListedClient, _in_list),
+    listing=ListedMembers(ListedClient, _in_list),
 )
 
 

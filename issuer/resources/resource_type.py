@@ -144,7 +144,7 @@ SCOPES = Member(
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListedMembers:
     """What lists show of each resource beside its own members, read for many at once."""
 
     model: type[Fields]
@@ -176,7 +176,7 @@ class ResourceType(Generic[FieldsT, ModelT]):
     """The form in which these names are compared."""
     deleted_with: Callable[[Any, ModelT], str] = lambda *_: ""
     """What ends with it, by the unit of work, after its name in a question: ` with 2 secrets`."""
-    listing: Listing | None = None
+    listing: ListedMembers | None = None
 
     @property
     def listed_model(self) -> type[Fields]:

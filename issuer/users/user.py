@@ -17,7 +17,7 @@ from issuer.resources.resource_type import (
     DISABLED,
     NAME,
     Control,
-    Listing,
+    ListedMembers,
     Member,
     ResourceType,
 )
@@ -146,7 +146,7 @@ USER = ResourceType(
     deleted_with=lambda work, user: with_counts(
         {"session": len(work.sessions.of_user(user.id)), **work.deleted_with_user(user.id)}
     ),
-    listing=Listing(ListedUser, _in_list),
+    listing=ListedMembers(ListedUser, _in_list),
 )
 
 
