@@ -221,8 +221,8 @@ def test_the_audience_of_the_issuer_means_its_admin_api(deployment: Cli):
 
 
 def test_a_question_that_cannot_be_asked_is_one_sentence(deployment: Cli):
-    assert (
-        deployment("explain", "unknown", *RUN).sentence == "There is no client or user 'unknown'."
+    assert deployment("explain", "unknown", *RUN).sentence == (
+        "There is no client or user 'unknown'. See `issuer client list` or `issuer user list`."
     )
     assert deployment("explain", "ci-bot", *RUN).sentence == "audience: name the audience."
     assert deployment("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
@@ -232,7 +232,7 @@ def test_a_question_that_cannot_be_asked_is_one_sentence(deployment: Cli):
         deployment("explain", "console", *RUN, "--agno", "1.0").sentence
     )
     assert deployment("explain", "console", *RUN, "--client", "console").sentence == (
-        "There is no user 'console'."
+        "There is no user 'console'. See `issuer user list`."
     )
     assert deployment("explain", "ci-bot", "GET").status == 2
 
@@ -272,8 +272,12 @@ def test_a_preview_is_refused_as_the_token_would_be(deployment: Cli):
     assert deployment("preview", "console", "--scope", "teams:run").sentence == (
         "The scope teams:run is not held."
     )
-    assert deployment("preview", "unknown").sentence == "There is no client 'unknown'."
-    assert deployment("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."
+    assert deployment("preview", "unknown").sentence == (
+        "There is no client 'unknown'. See `issuer client list`."
+    )
+    assert deployment("preview", "console", "--user", "bob").sentence == (
+        "There is no user 'bob'. See `issuer user list`."
+    )
 
 
 @pytest.fixture

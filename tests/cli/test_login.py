@@ -135,7 +135,7 @@ def test_a_login_prints_where_to_enter_the_code_and_who_signed_in(alice: Termina
 
 
 @dataclass(frozen=True)
-class Screen:
+class LoginScreen:
     """What a person on a terminal sees of a login that they allow, and what a browser opens."""
 
     lines: list[str]
@@ -147,7 +147,7 @@ class Screen:
         return complete
 
 
-def on_terminal(alice: TerminalUser, *options: str, **environment: str) -> Screen:
+def on_terminal(alice: TerminalUser, *options: str, **environment: str) -> LoginScreen:
     opened: list[str] = []
     cli = alice.cli.with_environment(**environment)
 
@@ -160,7 +160,7 @@ def on_terminal(alice: TerminalUser, *options: str, **environment: str) -> Scree
     with alice.patch.context() as patch:
         patch.setattr(time, "sleep", decide)
         patch.setattr(webbrowser, "open", opened.append)
-        return Screen(cli.on_terminal(80, "login", *options), opened)
+        return LoginScreen(cli.on_terminal(80, "login", *options), opened)
 
 
 def test_on_a_terminal_a_phone_can_scan_the_address(alice: TerminalUser):

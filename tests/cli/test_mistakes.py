@@ -59,7 +59,7 @@ def arrange_cli() -> object:
         ("client create x --claims {a:b}", "must be a JSON object", 'such as {"tenant": "a"}'),
         ("role create x --scope agent:web:run", "No known AgentOS", "did you mean agents:web:run?"),
         ("role create x --scope 'agents:run teams:run'", "one scope", "give each by itself"),
-        ("client role assign ci-bot runner", "give either", "--audience ID or --everywhere"),
+        ("client role assign ci-bot runner", "audience: name either", "one audience or everywhere"),
         ("user role assign alice runner --everywhere --for 8", "'--for'", "must be like"),
         ("audit list --action client.creatd", "no action 'client.creatd'", "client.created?"),
         ("audience inspect my-os", "has no URL", "set the `url` of its AgentOS first"),

@@ -73,7 +73,8 @@ def test_the_status_shows_that_no_rotation_is_under_way(cli: Cli, old: str):
     assert cli.done("client", "rotate", "status", "ci-bot").endswith("No rotation is under way.\n")
     for end in ("finish", "cancel"):
         assert "No rotation" in cli("client", "rotate", end, "ci-bot").sentence
-    assert cli("client", "rotate", "status", "unknown").sentence == "There is no client 'unknown'."
+    sentence = cli("client", "rotate", "status", "unknown").sentence
+    assert sentence == "There is no client 'unknown'. See `issuer client list`."
 
 
 def test_finishing_shows_when_the_old_one_was_last_used(cli: Cli, old: str, new: str, use: Use):
