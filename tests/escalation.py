@@ -272,7 +272,7 @@ GAINS: dict[str, Way] = {
         "POST", "/trusted-issuers", {**people(_OTHER_COMPANY), "id": "other"},
         TRUSTED_ISSUERS,
         {
-            **{"id": "other", "issuer": _OTHER_COMPANY.issuer, "ES256": "yes", "purpose": "people"},
+            **{"id": "other", "issuer": "https://other.test", "ES256": "yes", "purpose": "people"},
             **{"source": "jwks", "jwks": json.dumps(_OTHER_COMPANY.jwks), "client_id": "issuer"},
             **{"scopes": "openid", "username_claim": "sub"},
         },

@@ -144,6 +144,10 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         self._announce_for = announce_for
         self._allow_http = allow_http
 
+    def have_urls(self) -> bool:
+        """Whether one of them has the URL of its AgentOS."""
+        return self._store.have_urls()
+
     def ensure_own(self) -> None:
         """Create the issuer's own audience if it is missing; its id is the issuer identifier."""
         if not self._store.find(self.own_id):

@@ -46,6 +46,11 @@ class AudienceStore(Store[AudienceRow]):
         query = select(AudienceRow.id).where(AudienceRow.id != audience_id)
         return [*self.session.scalars(query.order_by(AudienceRow.id).limit(limit))]
 
+    def have_urls(self) -> bool:
+        """Whether an audience has the URL of its AgentOS."""
+        query = select(AudienceRow.id).where(AudienceRow.url.is_not(None)).limit(1)
+        return self.session.scalar(query) is not None
+
     def is_client(self, audience_id: str) -> bool:
         """Whether a client has this id."""
         return self.session.get(ClientRow, audience_id) is not None

@@ -166,7 +166,7 @@ class Administration:
     def inspect_due(self) -> None:
         """Inspect each AgentOS that was not inspected for a day."""
         with self.reading() as work:
-            if not work.inspections.due():
+            if not (work.audiences.have_urls() and work.inspections.due()):
                 return
         self.inspector.inspect_due(partial(self.changing, _ISSUER, held=()), self._database)
 

@@ -1,6 +1,7 @@
 """What subjects may do at an audience, as a table: on which agents, teams, workflows, resources."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from issuer.scopes import (
     ISSUER_RESOURCES,
     ISSUER_SCIM,
     ISSUER_STATUS,
+    InvalidScope,
     covered,
     parse,
 )
@@ -105,8 +107,10 @@ def columns_for(
     if wanted:
         ids.setdefault(wanted, {_ALL}).add(wanted_id or _ALL)
         actions.setdefault(wanted, {"read"})
-    for name, id_ in names:
-        ids.setdefault(name, set()).add(id_)
+    for name, id_ in names:  # an AgentOS may have ids that no scope can name
+        with suppress(InvalidScope):
+            parse(_scope(name, id_, "run"))
+            ids.setdefault(name, set()).add(id_)
     for name, id_, action in _parts_of(scopes):
         ids.setdefault(name, set()).add(id_)
         actions.setdefault(name, set()).add(action)
