@@ -49,10 +49,8 @@ def test_a_resource_from_creation_to_deletion(cli: Cli, noun: str):
     updated = cli.json(noun, "update", *arguments)
     assert updated == created | changed | {"updated_at": updated["updated_at"]}
     assert cli.json(noun, "delete", name) == {"deleted": name}
-    assert (
-        cli(noun, "show", name).sentence
-        == f"There is no {noun} {name!r}. See `issuer {noun} list`."
-    )
+    missing = cli(noun, "show", name).sentence
+    assert missing == f"There is no {noun} {name!r}. See `issuer {noun} list`."
 
 
 @on_sqlite

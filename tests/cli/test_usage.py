@@ -256,5 +256,6 @@ def output(*command: str, **environment: str) -> str:
 
 
 def test_the_server_is_read_wherever_it_stands():
-    assert with_server_first(["role", "list", "--server", "u"]) == ["--server", "u", "role", "list"]
+    server = ["--server", "https://id.example"]
+    assert with_server_first(["role", "list", *server]) == [*server, "role", "list"]
     assert with_server_first(["a", "--", "--server", "u"]) == ["a", "--", "--server", "u"]
