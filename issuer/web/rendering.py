@@ -40,6 +40,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_MOST_REPEATED = 500  # characters of a query
 _ASKED = re.compile(r"(?:^|&)language=([^&]*)")  # for a language, in a query
 LANGUAGE_KEPT = timedelta(days=365)
 _IS_TRANSLATED = "issuer.is_translated"  # in the scope of a request
@@ -209,12 +210,14 @@ def _query() -> str:
 def _languages(page: WebPage) -> list[tuple[str, str, str]]:
     """Tag and name of each language, and the query that asks for the page in it.
 
-    None for pages that are in English alone. Where a form was sent, the page is that of the form.
+    None for pages that are in English alone, and for one about what is wrong with a long query,
+    which is not repeated. Where a form was sent, the page is that of the form.
     """
     scope, form = request_scope.get() or {}, getattr(page, "form", None)
-    if not scope.get(_IS_TRANSLATED, True):
-        return []
     query = _query()
+    is_too_long = isinstance(page, ProblemPage) and len(query) > _MOST_REPEATED
+    if is_too_long or not scope.get(_IS_TRANSLATED, True):
+        return []
     if scope.get("method") == "POST" and isinstance(form, Form):
         query = form.query.removeprefix("?")
     query = _ASKED.sub("", query).removeprefix("&")
