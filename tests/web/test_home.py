@@ -5,7 +5,7 @@ import pytest
 
 from issuer.web.assets import TYPES, Assets, content
 
-STYLESHEET_LIMIT = 18_000
+STYLESHEET_LIMIT = 15 * 1024
 
 
 def test_the_root_says_what_this_is(http: httpx.Client):

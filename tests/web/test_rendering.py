@@ -15,7 +15,7 @@ from tests.web.outline import Outline
 from tests.web.samples import PAGES
 
 MARKUP = """<b id=x>&lt;"'</b></title><script>alert(1)</script>"""
-MAX_BYTES_OF_STYLE = 18_000
+MAX_BYTES_OF_STYLE = 15 * 1024
 
 
 @pytest.fixture
