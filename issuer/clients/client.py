@@ -29,7 +29,7 @@ from issuer.fields.fields import (
     Scopes,
     Version,
 )
-from issuer.fields.ids import AudienceId, fold_id
+from issuer.fields.ids import AudienceId
 from issuer.fields.text import with_counts
 from issuer.fields.times import End, Instant, Lifetime, has_ended
 from issuer.fields.urls import ClientId, RedirectUris
@@ -382,10 +382,9 @@ class ListedClient(Client):
 
 def _in_list(work: Any, clients: Sequence[Client]) -> Iterator[dict[str, object]]:
     ids = [client.client_id for client in clients]
-    roles = work.assignments.role_names_of_all([fold_id(each) for each in ids])
-    last_uses = work.clients.last_uses(ids)
+    roles, last_uses = work.assignments.role_names_of_all(ids), work.clients.last_uses(ids)
     for each in ids:
-        yield {"roles": roles.get(fold_id(each), []), "last_used_at": last_uses.get(each)}
+        yield {"roles": roles[each], "last_used_at": last_uses.get(each)}
 
 
 # What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).

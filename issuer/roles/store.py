@@ -149,14 +149,13 @@ class AssignmentStore(Statements):
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
         return self.session.scalars(query.where(self.is_live)).all()
 
-    def role_names_of_all(self, folded_ids: Sequence[str]) -> dict[str, list[str]]:
-        """The names of the roles that each of these users holds in any way, in order."""
-        found: dict[str, set[str]] = {}
-        for folded_id, name in self.session.execute(
-            union(*held_roles.roles_of(folded_ids, self.is_live))
-        ):
-            found.setdefault(folded_id, set()).add(name)
-        return {folded_id: sorted(names) for folded_id, names in found.items()}
+    def role_names_of_all(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """By id, the names of the roles that each of these holds in any way, in order."""
+        found: dict[str, set[str]] = {fold_id(each): set() for each in ids}
+        held = union(*held_roles.roles_of([*found], self.is_live))
+        for folded_id, name in self.session.execute(held):
+            found[folded_id].add(name)
+        return {each: sorted(found[fold_id(each)]) for each in ids}
 
     def principals_assigned(self, name: str, after: str, limit: int) -> Sequence[str]:
         """The folded ids of at most `limit` principals to which it is assigned, after that one."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import SecretStr, ValidationInfo, field_validator
 
 from issuer.fields.fields import CustomClaims, Email, Fields, Label, Username, Version
-from issuer.fields.ids import PrincipalId, fold_id
+from issuer.fields.ids import PrincipalId
 from issuer.fields.text import with_counts
 from issuer.fields.usernames import fold_username
 from issuer.languages import LANGUAGES
@@ -122,16 +122,26 @@ def user_states(
     return tuple(filter(None, (first, locked, invited))) or ("cannot sign in",)
 
 
-def _in_list(work: Any, users: Sequence[User]) -> Iterator[dict[str, object]]:
-    roles = work.assignments.role_names_of_all([fold_id(user.id) for user in users])
-    all_methods = work.factors.methods_of(*(user.id for user in users))
-    attempts = work.users.attempts_of_each(all_methods)
+def sign_in_of_each(work: Any, users: Sequence[User]) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """By id, how each can sign in (`SignInMethods`), and its states; not of deleted ones."""
+    methods = work.factors.methods_of(*(user.id for user in users))
+    attempts = work.users.attempts_of_each(methods)
+    found = {}
     for user in users:
-        members: dict[str, object] = {"roles": roles.get(fold_id(user.id), [])}
-        if methods := all_methods.get(user.id):  # else it was deleted just now
+        if how := methods.get(user.id):
             locked_until = work.attempts.state_by(attempts[user.id]).locked_until
-            members["states"] = [*user_states(user, methods, locked_until)]
-            members["last_sign_in_at"] = methods.last_sign_in_at
+            found[user.id] = how, user_states(user, how, locked_until)
+    return found
+
+
+def _in_list(work: Any, users: Sequence[User]) -> Iterator[dict[str, object]]:
+    roles = work.assignments.role_names_of_all([user.id for user in users])
+    sign_in = sign_in_of_each(work, users)
+    for user in users:
+        members: dict[str, object] = {"roles": roles[user.id]}
+        if user.id in sign_in:
+            how, states = sign_in[user.id]
+            members |= {"states": [*states], "last_sign_in_at": how.last_sign_in_at}
         yield members
 
 

@@ -8,15 +8,13 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
-from issuer.fields.ids import fold_id
 from issuer.resources import Command
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
-from issuer.sign_in.factors_store import SignInMethods
 from issuer.sign_in.operations import INVITE
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
-from issuer.users.user import user_states
+from issuer.users.user import sign_in_of_each
 from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
@@ -47,12 +45,6 @@ def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
     return [Assignment(role=role, audience=audience) for role in dict.fromkeys(roles)]
 
 
-def _roles_of(work: UnitOfWork, users: Sequence[User]) -> dict[str, list[str]]:
-    """The names of the roles of each, in any way, by id."""
-    found = work.assignments.role_names_of_all([fold_id(each.id) for each in users])
-    return {each.id: found.get(fold_id(each.id), []) for each in users}
-
-
 class UsersScreen(CollectionScreen):
     FORM = FORM
     NAME = "username"
@@ -63,8 +55,8 @@ class UsersScreen(CollectionScreen):
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
         """How each can sign in, their states, roles and last use; what sign-ins are known since."""
         return {
-            "sign_in_of": self._sign_in_of(work, users),
-            "roles_of": _roles_of(work, users),
+            "sign_in_of": sign_in_of_each(work, users),
+            "roles_of": work.assignments.role_names_of_all([each.id for each in users]),
             "known_since": self.parts.clock() - KNOWN_FOR,
             "last_days": last_days(self.operator, work, USER, users),
         }
@@ -72,16 +64,6 @@ class UsersScreen(CollectionScreen):
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
         members = {*self.EXPORTED}
         return [each.model_dump(mode="json", include=members) for each in USER.listed(work, users)]
-
-    def _sign_in_of(
-        self, work: UnitOfWork, users: Sequence[User]
-    ) -> dict[str, tuple[SignInMethods, tuple[str, ...]]]:
-        """How each that there still is can sign in, and its states, by id."""
-        means = work.factors.methods_of(*(each.id for each in users))
-        attempts, state_by = work.users.attempts_of_each(means), self.parts.guard.state_by
-        locked = {user_id: state_by(tries).locked_until for user_id, tries in attempts.items()}
-        known = ((each, means[each.id], locked[each.id]) for each in users if each.id in means)
-        return {user.id: (how, user_states(user, how, until)) for user, how, until in known}
 
     def choices(self) -> Mapping[str, Sequence[str]]:
         with self.operator.work(USER.read) as work:
