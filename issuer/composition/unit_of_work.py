@@ -195,11 +195,11 @@ class UnitOfWork:
         return OwnProfile(
             self._transaction,
             self.users,
-            self.identities,
             self._parts.factors.email_change_links,
             self._settings.url,
             self.outbox,
             self._parts.mail.texts,
+            self.identities,
         )
 
     @property

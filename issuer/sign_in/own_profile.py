@@ -8,12 +8,9 @@ from issuer.database.tables import UserRow
 from issuer.errors import InvalidField, NotAllowed
 from issuer.fields.fields import can_receive_mail
 from issuer.languages import N_
-from issuer.mail import MailMessage, NotSent, Outbox, Texts
-from issuer.resources import WithinTransaction
+from issuer.mail import MailMessage, NotSent
 from issuer.sign_in.identities import Identities
-from issuer.sign_in.link_tokens import LinkTokens
-from issuer.users.store import UserStore
-from issuer.users.users import Users
+from issuer.sign_in.mailed_links import MailedLinks
 
 LIFETIME = timedelta(hours=1)
 _KEPT = N_("Whoever provides your account keeps your name and address. Change them there.")
@@ -29,22 +26,13 @@ class NewAddress:
 
 
 @dataclass(eq=False, repr=False)
-class OwnProfile(WithinTransaction):
+class OwnProfile(MailedLinks):
     """The profile of the person who acts, within one transaction. It ends no session and token.
 
     A link to the new address confirms it, so nobody takes that of others; the old one is told.
     """
 
-    _users: Users
     _identities: Identities
-    _links: LinkTokens
-    _issuer: str
-    _outbox: Outbox | None
-    _texts: Texts
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._store = UserStore(self._session)
 
     def is_kept_elsewhere(self, user_id: str) -> bool:
         """Whether a provider or a provisioning client sets name and address, again and again."""
@@ -65,15 +53,16 @@ class OwnProfile(WithinTransaction):
         Whether a link was sent. `InvalidField` for no address, `NotAllowed` after too many
         messages, or where the address is kept elsewhere.
         """
-        row = self._row(user_id)
+        if self.is_kept_elsewhere(user_id):
+            raise NotAllowed(_KEPT)
+        row = self._store.get(user_id)
         if self._outbox is None or not email:
             self._set(row, email or None, verified=False)
             return False
         if not can_receive_mail(email):
             raise InvalidField("email", "cannot receive mail")
-        expires_at = (self._clock() + LIFETIME).replace(microsecond=0)
-        token = self._links.make(f"{row.id} {email}", expires_at, _state(row))
-        link = f"{self._issuer}/account/email/{token}"
+        about, state = f"{row.id} {email}", _state(row)
+        link, expires_at = self._link("/account/email", about, LIFETIME, state)
         texts = self._texts.for_reader(row.language)
         self._post(texts.new_address(row.id, row.username, email, link, expires_at))
         self._trail.note("user.email_change_requested", row.id)
@@ -93,12 +82,7 @@ class OwnProfile(WithinTransaction):
         """Change the address, once; `NotAllowed` if the link does not work."""
         if (found := self.find(user_id, token)) is None:
             raise NotAllowed(N_("The link has expired, or was used already."))
-        self._set(self._row(user_id), found.email, verified=True)
-
-    def _row(self, user_id: str) -> UserRow:
-        if self.is_kept_elsewhere(user_id):
-            raise NotAllowed(_KEPT)
-        return self._store.get(user_id)
+        self._set(self._store.get(user_id), found.email, verified=True)
 
     def _set(self, row: UserRow, email: str | None, *, verified: bool) -> None:
         before = row.email

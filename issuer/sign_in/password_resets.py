@@ -12,12 +12,9 @@ from issuer.authority import Grantor
 from issuer.database.tables import UserRow
 from issuer.errors import NotAllowed
 from issuer.fields.fields import can_receive_mail
-from issuer.mail import NotSent, Outbox, Texts
-from issuer.resources import WithinTransaction
-from issuer.sign_in.link_tokens import LinkTokens
+from issuer.mail import NotSent
+from issuer.sign_in.mailed_links import MailedLinks
 from issuer.users.passwords import NewPassword
-from issuer.users.store import UserStore
-from issuer.users.users import Users
 from issuer.vocabulary import GivenAs
 
 LIFETIME = timedelta(minutes=30)
@@ -31,19 +28,8 @@ class PasswordReset:
     expires_at: datetime
 
 
-@dataclass(eq=False, repr=False)
-class PasswordResets(WithinTransaction):
+class PasswordResets(MailedLinks):
     """Links to reset passwords, within one transaction."""
-
-    _users: Users
-    _links: LinkTokens
-    _issuer: str
-    _outbox: Outbox | None
-    _texts: Texts
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._store = UserStore(self._session)
 
     def request(self, name: str) -> None:
         """Send a link to each user of this name or verified address that may have one; audited."""
@@ -95,10 +81,7 @@ class PasswordResets(WithinTransaction):
     def _send(self, row: UserRow) -> str:
         if self._outbox is None or row.email is None:
             return "mail is off"
-        # Not rounded up: the link names whole seconds.
-        expires_at = (self._clock() + LIFETIME).replace(microsecond=0)
-        token = self._links.make(row.id, expires_at, _state(row))
-        link = f"{self._issuer}/password-reset/{token}"
+        link, expires_at = self._link("/password-reset", row.id, LIFETIME, _state(row))
         texts = self._texts.for_reader(row.language)
         message = texts.password_reset(row.id, row.username, row.email, link, expires_at)
         try:
