@@ -10,6 +10,7 @@ from issuer.http.cookies import LANGUAGE
 from issuer.languages import LANGUAGES, N_, _
 from issuer.sign_in.own_profile import NewAddress
 from issuer.sign_in.sessions_store import SignInSession
+from issuer.users import User
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.rendering import LANGUAGE_KEPT
 from issuer.web.views import ConfirmPage, EmailPage, ProblemPage, ProfilePage
@@ -20,7 +21,15 @@ _BAD_ADDRESS = N_("This is not an e-mail address.")
 _NAME, _EMAIL = "name", "email"
 
 
-class ProfileEndpoint(OwnPageEndpoint):
+class OwnProfileEndpoint(OwnPageEndpoint):
+    def profile_of(self, session: SignInSession) -> tuple[User, bool]:
+        """The user, and whether somebody else keeps name and address."""
+        with self.parts.administration.reading() as work:
+            user = work.users.get(session.user_id)
+            return user, work.own_profile.is_kept_elsewhere(user.id)
+
+
+class ProfileEndpoint(OwnProfileEndpoint):
     PATH = "/account/profile"
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
@@ -43,9 +52,7 @@ class ProfileEndpoint(OwnPageEndpoint):
         return response
 
     def _page(self, session: SignInSession, visit: Visit) -> ProfilePage:
-        with self.parts.administration.reading() as work:
-            user = work.users.get(session.user_id)
-            is_kept = work.own_profile.is_kept_elsewhere(user.id)
+        user, is_kept = self.profile_of(session)
         return ProfilePage(
             user=user.username,
             form=self.form(visit),
@@ -55,7 +62,7 @@ class ProfileEndpoint(OwnPageEndpoint):
         )
 
 
-class EmailEndpoint(OwnPageEndpoint):
+class EmailEndpoint(OwnProfileEndpoint):
     """An address gives a way to set another password, so an open session is not enough."""
 
     PATH = "/account/email"
@@ -77,9 +84,7 @@ class EmailEndpoint(OwnPageEndpoint):
         return self.site.to("/account", done="sent" if is_sent else "profile")
 
     def _page(self, session: SignInSession, visit: Visit) -> EmailPage:
-        with self.parts.administration.reading() as work:
-            user = work.users.get(session.user_id)
-            is_kept = work.own_profile.is_kept_elsewhere(user.id)
+        user, is_kept = self.profile_of(session)
         return EmailPage(
             user=user.username,
             form=self.form(visit),
