@@ -134,12 +134,12 @@ DOMAIN = {
         "inspection",
         "keys",
         "mail",
+        "review",
         "revocations",
         "roles",
         "sign_in",
         "trusted_issuers",
         "usage",
-        "users",
         "verifiers",
     },
     "sign_in": {

@@ -39,6 +39,11 @@ _DAY = timedelta(days=1)
 _OWN = "its own scopes"
 
 
+def may_read_usage(holds: Callable[[str], bool]) -> bool:
+    """Whether somebody who holds these scopes may see what clients and users use."""
+    return all(holds(each.read) for each in READS)
+
+
 class FindingKind(StrEnum):
     """Kinds of findings, in the order in which they are listed."""
 

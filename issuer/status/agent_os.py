@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from issuer.audiences import AUDIENCE, Audience, Audiences
+from issuer.audiences import Audience, Audiences
 from issuer.authority import Authority
-from issuer.clients.client import CLIENT
 from issuer.clock import Clock
 from issuer.fields.text import counts_in_words
 from issuer.inspection.components import Exposure, InspectionReport, Severity
 from issuer.inspection.inspections import INSPECTED_EVERY, Inspections
 from issuer.keys import Keys
-from issuer.roles import ROLE, Assignments
+from issuer.review.evidence import may_read_usage
+from issuer.roles import Assignments
 from issuer.roles.assignments import ENDS_SOON
 from issuer.settings import Settings
 from issuer.status.report import PROBLEM, WARNING, Finding
 from issuer.status.server_status import AgentOSStatus
 from issuer.usage.store import UsageStore
 from issuer.usage.usage import day_of
-from issuer.users import USER
 from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
 
 MOST = 100
@@ -121,8 +120,7 @@ def agent_os_states(
     reported = work.verifiers.all() if reads_verifiers else []
     verifiers = {each: [it for it in reported if it.audience == each] for each in ids}
     late = {key.kid for key in work.keys.all() if key.ready_at <= work.clock()}
-    # As for a review, which has these numbers for each subject.
-    reads_usage = all(holds(each.read) for each in (AUDIENCE, ROLE, CLIENT, USER))
+    reads_usage = may_read_usage(holds)
     requests = work.usage.requests_since(today, ids) if reads_usage else {}
     last_days = work.usage.last_days(ids) if reads_usage else {}
     ending = work.assignments.count_ending_at(ids, ENDS_SOON) if reads_usage else {}

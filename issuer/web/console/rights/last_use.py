@@ -8,7 +8,7 @@ from typing import Any
 from issuer.clients.client import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.resources import ResourceType
-from issuer.review.evidence import READS, UNUSED_FOR, ReportCoverage, coverage_of
+from issuer.review.evidence import UNUSED_FOR, ReportCoverage, coverage_of, may_read_usage
 from issuer.review.store import UsedScope
 from issuer.scopes import meet
 from issuer.usage import KEPT_FOR
@@ -21,7 +21,7 @@ _COUNTED = 10_000  # rows of a client
 
 def reads_usage(operator: Operator) -> bool:
     """Whether the operator may see what is used: as for a review."""
-    return all(operator.holds(each.read) for each in READS)
+    return may_read_usage(operator.holds)
 
 
 def last_days(
@@ -52,10 +52,17 @@ def last_days(
 def of_reports(work: UnitOfWork, coverages: Iterable[ReportCoverage]) -> list[str]:
     """A sentence for each audience of which it is unknown what is not used: how far reports go."""
     unknown = [each for each in coverages if not each.is_known]
-    now, ids = work.clock(), [each.audience for each in unknown]
-    # Of reports that began earlier, no number is said.
-    requests = work.usage.requests_since(day_of(now - UNUSED_FOR), ids) if ids else {}
-    return [_of_report(each, requests.get(each.audience, 0), now.date()) for each in unknown]
+    today = work.clock().date()
+    counted = [each for each in unknown if _is_counted(each, today)]
+    ids, first = [each.audience for each in counted], day_of(work.clock() - UNUSED_FOR)
+    requests = work.usage.requests_since(first, ids) if ids else {}
+    return [_of_report(each, requests.get(each.audience, 0), today) for each in unknown]
+
+
+def _is_counted(coverage: ReportCoverage, today: date) -> bool:
+    """Whether the sentence has a number: not of reports that began earlier, or do not come."""
+    first = coverage.first_report
+    return first is not None and today - first <= UNUSED_FOR
 
 
 def _of_report(coverage: ReportCoverage, requests: int, today: date) -> str:
@@ -64,7 +71,7 @@ def _of_report(coverage: ReportCoverage, requests: int, today: date) -> str:
     if first is None or known_from is None:
         return f"Unknown what is used at {name}: {coverage.reason}."
     verdicts = f"verdicts on {known_from.day} {known_from:%B}"
-    if today - first > UNUSED_FOR:
+    if not _is_counted(coverage, today):
         return f"Unknown what is used at {name}: {coverage.reason}; next {verdicts}."
     count = f"{requests:,} request{'s' if requests != 1 else ''}"
     since = "today" if first == today else f"{first.day} {first:%B}"
