@@ -90,7 +90,7 @@ class TrustedIssuerForm(forms.ResourceForm[TrustedIssuerFields, TrustedIssuerRes
     For a new well-known provider, the `customer` says the issuer and a required claim.
     """
 
-    LEFT_OUT, WITHIN = {"kinds"}, "sign_in"
+    LEFT_OUT, WITHIN, MEMBERS_WITHIN = {"kinds"}, "sign_in", _SIGN_IN
 
     def given(
         self, form: Mapping[str, str], resource: TrustedIssuerResource | None

@@ -424,6 +424,25 @@ def test_what_the_page_leaves_out_of_a_kept_form_is_said(admin: Browser, clock: 
     assert "Page /console/clients Kind" in text
 
 
+@pytest.mark.parametrize("kind", ["people", "people-google"])
+def test_a_kept_form_does_not_show_the_secret_that_was_typed(
+    admin: Browser, deployment: Deployment, clock: FakeClock, kind: str
+):
+    """Only sends it, without another look at it."""
+    page = admin.get(TRUSTED_ISSUERS, new=kind)
+    clock.move(ELEVEN_MINUTES)
+    typed = {"client_id": "ours", "client_secret": "a-secret", "customer": "acme.com"}
+    typed |= {"id": "sso", "issuer": "https://sso.acme.com", "scopes": "openid"}
+    refused = admin.submit(page, TRUSTED_ISSUERS, **typed)
+    again = admin.submit(admin.get(refused.location), "/sign-in", password=PASSWORD)
+    question = admin.get(again.location)
+    assert "Client id ours" in question.text
+    assert "a-secret" not in question.text
+    admin.submit(question, TRUSTED_ISSUERS)
+    with deployment.services.administration.reading() as work:
+        assert work.trusted_issuers.get("sso").sign_in is not None
+
+
 def test_a_form_too_large_for_a_cookie_is_not_kept_and_the_page_says_so(
     admin: Browser, deployment: Deployment, clock: FakeClock
 ):

@@ -5,7 +5,7 @@ templates are found by the names of the resource, and what is special is overrid
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -44,6 +44,10 @@ class ResourceTypeScreen(ConsoleScreen):
             plural = cls.TYPE.plural.replace("-", " ").capitalize()
             cls.LABEL = "" if cls.BELOW else plural
             cls.NAME = vars(cls).get("NAME", cls.TYPE.key)
+
+    @property
+    def secrets(self) -> Collection[str]:
+        return self.FORM.secrets
 
     def choices(self) -> Mapping[str, Sequence[Any]]:
         """The values to choose from in a form, by name, where not all are offered."""

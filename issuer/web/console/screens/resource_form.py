@@ -96,11 +96,14 @@ class ResourceForm(Generic[FieldsT, ModelT]):
 
     LEFT_OUT: ClassVar[set[str]] = set()
     WITHIN: ClassVar[str] = ""  # the member with fields of its own
+    MEMBERS_WITHIN: ClassVar[Mapping[str, Member]] = {}  # those fields
 
     def __init__(self, type_: ResourceType[FieldsT, ModelT]) -> None:
         self.type = type_
         left_out = {type_.key, "disabled", *self.LEFT_OUT}
         self.members = {n: each for n, each in type_.members.items() if n not in left_out}
+        fields = {**self.members, **self.MEMBERS_WITHIN}
+        self.secrets = {n for n, each in fields.items() if each.control is Control.SECRET}
 
     def read(self, form: Mapping[str, str], resource: ModelT | None = None) -> FieldsT:
         """What a form gives, for a new resource or a change of one; `InvalidField`."""

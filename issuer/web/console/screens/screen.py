@@ -1,6 +1,6 @@
 """A screen of the console: what is around it, what its forms do, and the questions before that."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -247,6 +247,11 @@ class ConsoleScreen:
             refusal=refusal,
         )
 
+    @property
+    def secrets(self) -> Collection[str]:
+        """The fields of its forms whose values are not shown again."""
+        return ()
+
     def go_on(self, kept: Mapping[str, str]) -> Response:
         """After a sign-in that a form had to wait for: shows what was sent, and sends it again.
 
@@ -257,7 +262,7 @@ class ConsoleScreen:
         facts = {
             views.in_words(name): _shorten(value)
             for name, value in fields.items()
-            if name not in {"do", "confirmed", "page", "client_secret"}
+            if name not in {"do", "confirmed", "page", *self.secrets}
         }
         return self.ask(
             f"{button}?",
