@@ -131,9 +131,10 @@ class Site:
 class PageEndpoint:
     """GET shows a page and changes nothing; POST does one thing and redirects.
 
-    Two exceptions: a GET about an authorization request where nothing is left to ask makes a code,
-    and by a GET a browser comes back from a trusted issuer. Everything but the event loop's part
-    runs in a worker thread: pages need the database.
+    Three exceptions: a GET about an authorization request where nothing is left to ask makes a
+    code, by a GET a browser comes back from a trusted issuer, and a form that had to wait for a
+    sign-in goes on by the GET after it. Everything but the event loop's part runs in a worker
+    thread: pages need the database.
     """
 
     PATH: str
