@@ -58,7 +58,7 @@ ROLES = 10
 MEMBERS = 100  # of a group
 WRITERS = 4
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-TIMES = 10
+FEW, TIMES, SECONDS = 10, 100, 3
 # Longer than a server takes to see that something has changed.
 UNTIL_SEEN = 0.4
 METRICS_TOKEN = "metrics-0123456789abcdef0123456789"
@@ -289,11 +289,16 @@ def seen(browser: Browser, path: str) -> None:
 
 
 def taken(
-    call: Callable[[], object], before: Callable[[], None] = lambda: None, times: int = TIMES
+    call: Callable[[], object], before: Callable[[], None] = lambda: None, times: int = FEW
 ) -> float:
-    """Milliseconds: the median of some calls, after one that warms up; NaN if one is refused."""
-    found = []
-    for _ in range(times + 1):
+    """Milliseconds: the median of calls, after one that warms up; NaN if one is refused.
+
+    As many calls as take `SECONDS`, at least `times` and at most `TIMES`: what takes a few
+    milliseconds varies by as much.
+    """
+    found: list[float] = []
+    until = time.monotonic() + SECONDS
+    while len(found) <= times or (len(found) <= TIMES and time.monotonic() < until):
         before()
         began = time.perf_counter()
         try:
