@@ -101,11 +101,11 @@ class Database:
         reading = self.engine
         if not self.is_sqlite:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
-        self._reading = sessionmaker(reading, expire_on_commit=False)
+        # Closed for good: one used after its transaction would keep a connection for ever.
+        usual: dict[str, Any] = {"expire_on_commit": False, "close_resets_only": False}
+        self._reading = sessionmaker(reading, **usual)
         self._writing_engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
-        self._writing = sessionmaker(
-            self._writing_engine, class_=_WritingSession, expire_on_commit=False
-        )
+        self._writing = sessionmaker(self._writing_engine, class_=_WritingSession, **usual)
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
         self.write_queue = WriteQueue(engine.BUSY_TIMEOUT_MS / 1000)

@@ -166,13 +166,14 @@ class OneRoleScreen(ResourceScreen):
             after = self.visit.query.get("after", "")
             held_by = holders(self.operator, work, role.name, after, url)
             gone = gone_of(self.operator, work, [role]).get(role.name, [])
+            providers = self._providers(work)
         return super().page(
             scopes=words,
             more=len(role.scopes) - len(words),
             gone=gone,
             holders=held_by,
             unseen=unreadable(self.operator, GROUP),
-            providers=self._providers(work),
+            providers=providers,
             **shown,
         )
 
