@@ -76,6 +76,11 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         """The new client; if it needs a secret, a `NewClient` with `secret` or with a new one."""
         return self._with_first_secret(super().create(fields), secret, secret_fields)
 
+    def find(self, id_or_name: str) -> Client:
+        """The client of that id, else the only one of that name; `NotFound` otherwise."""
+        row = self._store.find(id_or_name) or self._store.find_by_name(id_or_name)
+        return self._model(row) if row else self.get(id_or_name)
+
     def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
         """A client that no administrator made: without rights, so that nobody need have any."""
         require_no_rights(fields)

@@ -105,6 +105,10 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
     def get(self, key: str) -> ModelT:
         return self._model(self._store.get(key))
 
+    def find(self, key_or_name: str) -> ModelT:
+        """The resource of that key, else the only one of that name; `NotFound` if there is none."""
+        return self.get(key_or_name)
+
     def exists(self, key: str) -> bool:
         return self._store.find(key) is not None
 

@@ -3,7 +3,9 @@
 import re
 
 import httpx
+import pytest
 
+from issuer.clients import store as clients_store
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
@@ -155,3 +157,16 @@ def test_only_an_administrator_makes_an_identity_provider(
     assert refused.status == httpx.codes.FORBIDDEN
     with deployment.services.administration.reading() as work:
         assert not work.clients.exists("idp")
+
+
+def test_the_page_of_a_client_is_found_by_a_name_that_no_other_has(
+    admin: Browser, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    deployment.client("pipeline", [], name="Nightly pipeline")
+    page = "/console/clients/Nightly%20pipeline"
+    assert admin.get(page).location == "/console/clients/pipeline"
+    monkeypatch.setattr(clients_store, "_LOOKED_AT", 2)
+    assert admin.get(page).status == httpx.codes.NOT_FOUND
+    monkeypatch.undo()
+    deployment.client("other", [], name="Nightly pipeline")
+    assert admin.get(page).status == httpx.codes.NOT_FOUND

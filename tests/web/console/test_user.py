@@ -264,7 +264,7 @@ def test_a_user_is_signed_out_everywhere_after_asking(admin: Browser, deployment
     done = admin.follow(confirm(admin, send(admin, PAGE, do="revoke-tokens")))
     assert "alice is signed out everywhere." in done.text
     assert "issuer user revoke-tokens alice-id" in done.text
-    assert "Not signed in anywhere." in done.text
+    assert "no sessions" in done.text
     assert events(deployment, "user.tokens_revoked")[-1].target == "alice-id"
     assert browser.sign_in("alice", PASSWORD).location == "/account"
 
@@ -347,3 +347,26 @@ def test_the_question_shows_no_scopes_to_a_person_who_may_not_read_roles(
     assert "agents:plans:run" not in asked.text
     reader = signed_in("issuer:users:write", "issuer:roles:read", username="reader")
     assert "gains agents:plans:run" in send(reader, path, do="assign-role", **form).text
+
+
+def test_the_page_of_a_user_is_found_by_the_name(admin: Browser):
+    for name in ("alice", "ALICE"):
+        assert admin.get(f"/console/users/{name}").location == PAGE
+    assert admin.get("/console/users/alice", edit="yes").location == PAGE
+    assert admin.get("/console/users/nobody").status == httpx.codes.NOT_FOUND
+
+
+def test_who_may_not_read_users_does_not_learn_who_exists(signed_in: SignedIn):
+    operator = signed_in("issuer:clients:read")
+    for name in ("alice", "alice-id", "nobody"):
+        assert operator.get(f"/console/users/{name}").status == httpx.codes.FORBIDDEN
+
+
+def test_what_a_user_does_not_have_is_one_sentence(admin: Browser, deployment: Deployment):
+    deployment.user("new", id="new-id", password=None)
+    text = admin.get("/console/users/new-id").text
+    assert (
+        "No second factors or passkeys, no accounts at trusted issuers, no sessions,"
+        " no clients that act for the user, no sign-ins in the audit log."
+    ) in text
+    assert "None." not in text

@@ -88,7 +88,7 @@ def test_a_second_factor_is_removed_after_saying_what_ends(
     asked = send(admin, PAGE, do="remove-factor", factor_id=totp)
     assert "It is the last second factor: the recovery codes end with it." in asked.text
     assert "alice signs in with the password alone." in asked.text
-    assert "None. The person adds them on the account page." in confirm(admin, asked).text
+    assert "No second factors or passkeys" in confirm(admin, asked).text
     assert [e.details["factor_id"] for e in events(deployment, "factor.removed")] == [passkey, totp]
 
 
@@ -154,7 +154,7 @@ def test_a_consent_is_withdrawn(admin: Browser, deployment: Deployment):
     assert "it must ask alice again" in asked.text
     done = confirm(admin, asked)
     assert "issuer user consent withdraw alice-id app" in done.text
-    assert "The user allowed no client anything." in done.text
+    assert "no clients that act for the user" in done.text
     assert events(deployment, "consent.withdrawn")[-1].details["client_id"] == "app"
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
-from issuer.errors import AlreadyExists, InUse, InvalidField
+from issuer.errors import AlreadyExists, InUse, InvalidField, NotFound
 from issuer.fields.fields import Fields
 from issuer.fields.json import patch_between
 from issuer.resources import Command, ResourceType
@@ -16,6 +16,7 @@ from issuer.web.console.screens.collection import ResourceTypeScreen
 from issuer.web.console.screens.events import recent_events
 from issuer.web.console.screens.resource_form import allow_if_ticked
 from issuer.web.console.screens.screen import CONFLICT
+from issuer.web.words import page_of
 
 # What to do, what that ends, and the label of the button.
 Confirmation: TypeAlias = tuple[str, str, str]
@@ -108,7 +109,14 @@ class ResourceScreen(ResourceTypeScreen):
         return patch_between(before, becomes)
 
     def show(self) -> Response:
-        is_protected = self.is_protected
+        """Whoever names it in the URL by what people call it is sent to its page."""
+        named = self.visit.request.path_params["key"]
+        try:
+            is_protected, _ = self.is_protected, self.resource
+        except NotFound:
+            with self.operator.work(self.TYPE.read) as work:
+                found = work.collection(self.TYPE).find(named)
+            return self.site.to(page_of(self.TYPE, self.TYPE.key_of(found)))
         for name, show in {"edit": ResourceScreen.edit, **self.FORMS}.items():
             if name in self.visit.query:
                 self.operator.require_may_change(self.TYPE.write, is_protected=is_protected)
