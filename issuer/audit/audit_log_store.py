@@ -170,6 +170,12 @@ class AuditLog:
         by_people = row.target.is_distinct_from(INSPECTOR) & (row.action != _INSPECTED)
         return self._events(_newest_of(CHANGES).where(by_people).limit(limit))
 
+    def targets_of_changes(self, action: str) -> list[str]:
+        """What this was done to, each once, among the newest `_LOOKED_AT` changes."""
+        event = aliased(AuditEventRow, _newest_of(CHANGES).limit(_LOOKED_AT).subquery())
+        query = select(event.target).where(event.action == action, event.target.is_not(None))
+        return list(dict.fromkeys(self._session.scalars(query)))
+
     def after(self, event_id: int) -> list[AuditEvent]:
         """The next events after this id, at most a page, oldest first."""
         query = select(AuditEventRow).where(AuditEventRow.id > event_id)

@@ -1,10 +1,10 @@
 """Clients and their secrets in SQL."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from issuer.clients.act_rules import ActRule
@@ -20,7 +20,17 @@ from issuer.database.tables import (
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
+_UNUSED_FOR = timedelta(days=90)
 _ENDS = ("from_audience", "to_audience")
+
+
+def _has_unused_secrets(now: datetime) -> ColumnElement[bool]:
+    """Whether it was made that long ago and no secret of it was used since."""
+    secret, since = ClientSecretRow, now - _UNUSED_FOR
+    of_client = exists().where(secret.client_id == ClientRow.client_id)
+    return (
+        (ClientRow.created_at < since) & of_client & ~of_client.where(secret.last_used_at >= since)
+    )
 
 
 class ClientStore(Store[ClientRow]):
@@ -33,6 +43,11 @@ class ClientStore(Store[ClientRow]):
         "created_at": ClientRow.created_at,
     }
     also_searched = (ClientRow.name,)
+    filters = {
+        "disabled": lambda _: ClientRow.disabled.is_(True),
+        "secret unused for 90 days": _has_unused_secrets,
+        "registered itself": lambda _: ClientRow.registered_by != RegisteredBy.ADMIN,
+    }
     with_page = (
         selectinload(ClientRow.audiences),
         selectinload(ClientRow.act_rules),

@@ -138,7 +138,8 @@ class UnitOfWork:
 
     @cached_property
     def users(self) -> Users:
-        return Users(self._transaction, self._random, self._parts.sign_in.counter_keys)
+        parts = self._parts.sign_in
+        return Users(self._transaction, self._random, parts.counter_keys, parts.guard)
 
     @property
     def attempts(self) -> AttemptGuard:
@@ -148,7 +149,8 @@ class UnitOfWork:
     def provisioned_users(self) -> "ProvisionedUsers":
         from issuer.users.provisioned import ProvisionedUsers  # noqa: PLC0415 - for administrators
 
-        return ProvisionedUsers(self._transaction, self._random, self._parts.sign_in.counter_keys)
+        parts = self._parts.sign_in
+        return ProvisionedUsers(self._transaction, self._random, parts.counter_keys, parts.guard)
 
     @cached_property
     def factors(self) -> Factors:

@@ -4,7 +4,7 @@ Ids of users and clients are unique across both, ignoring case.
 """
 
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -35,6 +35,8 @@ _IN_A_STATEMENT = MAX_DELETED = 1_000
 _PAGE = 500
 # Of a list: as many rows take a fraction of a second, to search or to sort without an index.
 LOOKED_AT, MOST_SORTED = 200_000, 10_000
+# With a filter, which may look other tables up for each row.
+FILTERED = 50_000
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)
@@ -107,7 +109,8 @@ def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
 class ListQuery:
     """A page of a list: rows that have `search` in a text, sorted by the member `sort`.
 
-    It begins after the row of the key `after`. An unknown `sort` is the usual one.
+    It begins after the row of the key `after`. An unknown `sort` is the usual one. `only` those
+    that the filter of this name lets through, if there is one.
     """
 
     limit: int
@@ -115,6 +118,7 @@ class ListQuery:
     sort: str = ""
     descending: bool = False
     after: str | None = None
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,10 @@ class Store(Statements, Generic[Row]):
     sorted_by: Mapping[str, Any] = {}
     # Other texts in which a list is searched.
     also_searched: Sequence[Any] = ()
+    # Which rows a list can be narrowed to, by name: a condition at that time.
+    filters: Mapping[str, Callable[[datetime], sa.ColumnElement[bool]]] = {}
+    # Filters that name a few rows by an index: all of these are looked at.
+    few: Collection[str] = ()
 
     def find(self, key: str) -> Row | None:
         """The row of exactly this key, if there is one."""
@@ -210,50 +218,62 @@ class Store(Statements, Generic[Row]):
             last = getattr(rows[-1], str(column.key))
             rows = self.session.scalars(query.where(column > last)).all()
 
-    def search(self, prefixes: Sequence[str], limit: int) -> list[Row]:
+    def search(
+        self, prefixes: Sequence[str], limit: int, *only: sa.ColumnElement[bool]
+    ) -> list[Row]:
         """Rows of which a searched column begins with its prefix: at most `limit` for each."""
         found: dict[Any, Row] = {}
         for column, prefix in zip(self.searched, prefixes, strict=True):
             within = begins_with(column, prefix)
-            query = sa.select(self.row).where(within).order_by(column).limit(limit)
+            query = sa.select(self.row).where(within, *only).order_by(column).limit(limit)
             for row in self.session.scalars(query.options(*self.with_page)):
                 found[sa.inspect(row).identity] = row
         return list(found.values())
 
-    def listed(self, asked: ListQuery, prefixes: Sequence[str]) -> ListPart[Row]:
+    def listed(
+        self, asked: ListQuery, prefixes: Sequence[str], *only: sa.ColumnElement[bool]
+    ) -> ListPart[Row]:
         """A page of a list. `prefixes` are the searched text as each searched column has it.
 
         Very many rows are sorted in the usual order alone. A search in that order looks at
-        `LOOKED_AT` rows; the next page looks further. Rows of which a searched column begins with
-        the text are found at once, on the first page.
+        `LOOKED_AT` rows, and `only` those that meet a condition are looked for among `FILTERED`;
+        the next page looks further. Rows of which a searched column begins with the text are found
+        at once, on the first page.
         """
         total = self.count(MOST_SORTED)
         usual, *others = self._orders
         sortable = [usual, *others] if total < MOST_SORTED else [usual]
         by = asked.sort if asked.sort in sortable else usual
         order = [self._orders[name] for name in dict.fromkeys([by, usual])]
-        query = self._sort(sa.select(self.row).options(*self.with_page), order, asked)
-        if asked.search:
-            part = self._search_part(query, order, asked, prefixes)
+        query = self._sort(sa.select(self.row).options(*self.with_page), order, asked).where(*only)
+        if asked.search or (only and asked.only not in self.few):
+            part = self._search_part(query, order, asked, prefixes, only)
         else:
             part = self._part(query, asked)
         return replace(part, sortable=sortable, total=total)
 
     def _search_part(
-        self, query: Any, order: Sequence[Any], asked: ListQuery, prefixes: Sequence[str]
+        self,
+        query: Any,
+        order: Sequence[Any],
+        asked: ListQuery,
+        prefixes: Sequence[str],
+        only: Sequence[sa.ColumnElement[bool]],
     ) -> ListPart[Row]:
         by, texts = order[0], [*zip(self.searched, prefixes, strict=True)]
         texts += [(column, asked.search) for column in self.also_searched]
-        query = query.where(sa.or_(*(self._contains(column, text) for column, text in texts)))
-        last = self._last_looked_at(by, asked) if len(order) == 1 else None
+        if asked.search:
+            query = query.where(sa.or_(*(self._contains(column, text) for column, text in texts)))
+        most = FILTERED if only else LOOKED_AT
+        last = self._last_looked_at(by, asked, most) if len(order) == 1 else None
         if last is None:
             return self._part(query, asked)
         value, key = last
         part = self._part(query.where(by >= value if asked.descending else by <= value), asked)
-        if asked.after is None:
-            begin = self.search(prefixes, asked.limit)
+        if asked.search and asked.after is None:
+            begin = self.search(prefixes, asked.limit, *only)
             part = replace(part, items=list(dict.fromkeys([*begin, *part.items])))
-        return part if part.next is not None else replace(part, next=key, looked_at=LOOKED_AT)
+        return part if part.next is not None else replace(part, next=key, looked_at=most)
 
     @property
     def _key(self) -> sa.ColumnElement[Any]:
@@ -277,10 +297,10 @@ class Store(Statements, Generic[Row]):
             query = query.where(condition)
         return query.order_by(*(each.desc() if asked.descending else each for each in order))
 
-    def _last_looked_at(self, usual: Any, asked: ListQuery) -> Any:
+    def _last_looked_at(self, usual: Any, asked: ListQuery, most: int) -> Any:
         """Value and key of the last row that a search looks at; None if it looks at all."""
         rows = self._sort(sa.select(usual, self._key), [usual], asked)
-        return self.session.execute(rows.offset(LOOKED_AT - 1).limit(1)).first()
+        return self.session.execute(rows.offset(most - 1).limit(1)).first()
 
     def _part(self, query: Any, asked: ListQuery) -> ListPart[Row]:
         rows = self.session.scalars(query.limit(asked.limit + 1)).all()

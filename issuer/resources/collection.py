@@ -1,7 +1,7 @@
 """Reading and changing the resources of one type."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -124,9 +124,16 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
 
     def listed(self, asked: ListQuery) -> ListPart[ModelT]:
         """A page of a list, which finds any part of an id, of a name and of some other texts."""
-        part = self._store.listed(asked, self._prefixes(asked.search))
+        only = self._only(asked.only)
+        conditions = [] if only is None else [only]
+        part = self._store.listed(asked, self._prefixes(asked.search), *conditions)
         models = [self._model(row) for row in part.items]
         return ListPart(models, part.next, part.looked_at, part.sortable, part.total)
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """What a list can be narrowed to, by name."""
+        return [*self._store.filters]
 
     def search(self, text: str, limit: int) -> list[ModelT]:
         """Resources whose id or name begins with `text`: at most `limit` by each."""
@@ -221,6 +228,11 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
     def _prefixes(self, text: str) -> list[str]:
         """`text` as each searched column of the store has it."""
         return [text]
+
+    def _only(self, name: str) -> Any:
+        """The condition of the filter; None if there is none of that name."""
+        condition = self._store.filters.get(name)
+        return condition and condition(self._clock())
 
     def _related(self, row: RowT) -> dict[str, Any]:
         """The fields that are kept in rows of other tables."""

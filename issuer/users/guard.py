@@ -18,6 +18,7 @@ from issuer.users.attempts_store import MAX_DELETED, Attempt, AttemptStore, Coun
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
 CLEAR_EVERY = timedelta(minutes=1)
 KNOWN_FOR = timedelta(days=90)
+LOCKING = "sign_in.locked"
 
 T = TypeVar("T")
 
@@ -176,4 +177,4 @@ class AttemptGuard:
 def _note_locks(trail: Trail, attempt: Attempt, locked: set[Counted]) -> None:
     for what in sorted(locked):
         target = None if what is Counted.ADDRESS else attempt.user_id
-        trail.note("sign_in.locked", target, of=what.value)
+        trail.note(LOCKING, target, of=what.value)

@@ -1,9 +1,10 @@
 """Users in SQL."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, literal, select, union_all, update
+from sqlalchemy import Select, case, delete, exists, func, literal, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor
@@ -47,6 +48,20 @@ _SIGN_INS = union_all(
 ).subquery()
 # When a user last signed in, as far as it is kept; else null.
 LAST_SIGN_IN = select(func.max(_SIGN_INS.c.at)).scalar_subquery()
+LOCKED = "locked"
+_MOST_INVITED = 10_000
+
+
+def _has(row: Any) -> Condition:
+    return exists().where(row.user_id == UserRow.id)
+
+
+def _invited(now: datetime) -> Condition:
+    """Of very many invitations, some."""
+    invited = select(InvitationRow.user_id).where(InvitationRow.expires_at > now)
+    return UserRow.disabled.is_(False) & UserRow.id.in_(invited.limit(_MOST_INVITED))
+
+
 _ATTRIBUTES = {
     "id": Attribute(UserRow.id),
     "username": Attribute(UserRow.folded_username, fold_username),
@@ -72,12 +87,22 @@ class UserStore(FilteredStore[UserRow]):
         "last_sign_in_at": func.coalesce(LAST_SIGN_IN, literal(NEVER, LAST_SIGN_IN.type)),
     }
     also_searched = (UserRow.name, UserRow.email)
+    filters = {
+        "no known sign-in": lambda _: LAST_SIGN_IN.is_(None),
+        "no second factor": lambda _: ~(_has(TotpSecretRow) | _has(PasskeyRow)),
+        "invited": _invited,
+        "disabled": lambda _: UserRow.disabled.is_(True),
+    }
+    few = ("invited", LOCKED)
 
     def attribute(self, *path: str | int) -> Attribute:
         """A member of users, or the text that a path leads to in what SCIM clients sent."""
         if len(path) == 1 and path[0] in _ATTRIBUTES:
             return _ATTRIBUTES[path[0]]
         return Attribute.within(UserRow.scim, *path)
+
+    def of_ids(self, user_ids: Sequence[str]) -> Condition:
+        return UserRow.id.in_(user_ids)
 
     def in_group(self, group_id: str) -> Condition:
         row = GroupMemberRow

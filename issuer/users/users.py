@@ -1,9 +1,10 @@
 """The rules for users."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
+from issuer.audit.audit_log_store import AuditLog
 from issuer.authority import Grantor
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, NotFound
@@ -12,8 +13,9 @@ from issuer.fields.usernames import fold_username
 from issuer.resources import Principals, Transaction
 from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore, CounterKeys
+from issuer.users.guard import LOCKING, AttemptGuard
 from issuer.users.passwords import NewPassword, require_not_username
-from issuer.users.store import UserStore
+from issuer.users.store import LOCKED, UserStore
 from issuer.users.user import USER, User, UserFields
 
 UserFieldsT = TypeVar("UserFieldsT", bound=UserFields)
@@ -27,9 +29,16 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
     id_prefix = "usr_"
     _store: UserStore
 
-    def __init__(self, transaction: Transaction, random: Random, counter_keys: CounterKeys) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        random: Random,
+        counter_keys: CounterKeys,
+        guard: AttemptGuard,
+    ) -> None:
         super().__init__(transaction, random)
         self._keys = counter_keys
+        self._guard = guard
 
     def find(self, id_or_name: str) -> UserT:
         """The user of that id, else of that name; `NotFound` if there is neither."""
@@ -69,6 +78,22 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
 
     def _prefixes(self, text: str) -> list[str]:
         return [fold_id(text), fold_username(text)]
+
+    @property
+    def filters(self) -> Sequence[str]:
+        return [*super().filters, LOCKED]
+
+    def _only(self, name: str) -> Any:
+        return self._store.of_ids(self._locked()) if name == LOCKED else super()._only(name)
+
+    def _locked(self) -> list[str]:
+        """Ids of users whose sign-in is locked: of those that were locked lately, by the audit log.
+
+        What counts their attempts does not name them.
+        """
+        lately = AuditLog(self._session).targets_of_changes(LOCKING)
+        tries = self.attempts_of_each(lately)
+        return [key for key in lately if self._guard.state_by(tries[key]).locked_until]
 
     def attempts_of_each(self, user_ids: Iterable[str]) -> dict[str, list[Tries]]:
         """What counts the attempts of each user to sign in, by its id."""

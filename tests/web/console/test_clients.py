@@ -1,16 +1,19 @@
 """`/console/clients`: the list, and new clients."""
 
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from issuer.clients import store as clients_store
+from issuer.clients.client import ClientFields
+from issuer.vocabulary import RegisteredBy
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
-from tests.web.console.conftest import SignedIn, forged
+from tests.web.console.conftest import SignedIn, forged, person
 
 LIST = "/console/clients"
 READ, WRITE = "issuer:clients:read", "issuer:clients:write"
@@ -170,3 +173,34 @@ def test_the_page_of_a_client_is_found_by_a_name_that_no_other_has(
     monkeypatch.undo()
     deployment.client("other", [], name="Nightly pipeline")
     assert admin.get(page).status == httpx.codes.NOT_FOUND
+
+
+def test_filters_are_links_to_clients_of_one_state(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    deployment.client("stopped", disabled=True)
+    deployment.client("old")
+    used = deployment.client("used")
+    deployment.client("public", token_endpoint_auth_method="none", grant_types=["refresh_token"])
+    deployment.wait(timedelta(days=91))
+    deployment.client("new")
+    token_endpoint.client_credentials(used)
+    deployment.services.tokens.last_use.write()
+    app = ClientFields(
+        name="App",
+        grant_types=["authorization_code"],
+        redirect_uris=["https://app.example/"],
+        user_rights="all",
+    )
+    with deployment.changing() as work:
+        registered = work.clients.register(app, RegisteredBy.REGISTRATION).client_id
+    operator = person(deployment, "operator", [READ])
+
+    def listed(only: str) -> list[str]:
+        html = operator.get(LIST, only=only).response.text
+        return re.findall(r'<th scope="row">.*?<a href="[^"]*">([^<]*)</a>', html)
+
+    assert "only=secret+unused+for+90+days" in operator.get(LIST).response.text
+    assert listed("disabled") == ["stopped"]
+    assert listed("secret unused for 90 days") == ["old", "stopped"]
+    assert listed("registered itself") == [registered]

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 from html import unescape
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -322,3 +323,63 @@ def test_an_empty_search_says_so(admin: Browser):
     assert (
         "No user has “zzz” in user name, id, name or email." in admin.get(LIST, search="zzz").text
     )
+
+
+def links(page: PageSeen, label: str) -> str:
+    """The query of the link with this label."""
+    (query,) = re.findall(rf'href="\?([^"]*)">{label}</a>', page.response.text)
+    return unescape(query)
+
+
+def listed(browser: Browser, only: str, **query: str) -> list[str]:
+    html = browser.get(LIST, only=only, **query).response.text
+    return re.findall(r'<th scope="row">.*?<a href="[^"]*">([^<]*)</a>', html)
+
+
+def test_filters_are_links_to_users_of_one_state(signed_in: SignedIn, deployment: Deployment):
+    operator = signed_in(READ)
+    guard = deployment.services.sign_in.guard
+    deployment.user("dora", id="dora-id", disabled=True)
+    deployment.user("ivo", id="ivo-id", password=None)
+    mallory = deployment.user("mallory")
+    with deployment.changing() as work:
+        work.invitations.create("ivo-id", InvitationFields())
+    People(deployment, deployment.clock).app_of(mallory)
+    for attempt in [guard.begin(mallory, "mallory", "203.0.113.9") for _ in range(10)]:
+        guard.end(attempt, Actor(address="203.0.113.9"), succeeded=False)
+    page = operator.get(LIST)
+    for label, expected in (
+        ("Disabled", ["dora"]),
+        ("Invited", ["ivo"]),
+        ("Locked", ["mallory"]),
+        ("No second factor", ["dora", "ivo", "operator"]),
+        ("No known sign-in", ["dora", "ivo", "mallory"]),
+    ):
+        query = dict(parse_qsl(links(page, label)))
+        assert listed(operator, **query) == expected, label
+    assert listed(operator, "no second factor", search="ivo") == ["ivo"]
+    assert "<strong>Locked</strong>" in operator.get(LIST, only="locked").response.text
+    exported = operator.get(LIST, export="jsonl", only="disabled").response.text
+    assert [json.loads(line)["username"] for line in exported.splitlines()] == ["dora"]
+    deployment.wait(timedelta(minutes=15))
+    assert listed(operator, "locked") == []
+    assert "No user is listed under “Locked”." in operator.get(LIST, only="locked").text
+    assert len(listed(operator, "unheard of")) == 4
+
+
+def test_a_filter_of_very_many_looks_at_some_at_a_time(
+    signed_in: SignedIn, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    """Users of whom an index knows are found at once."""
+    monkeypatch.setattr(store, "FILTERED", 1)
+    operator = signed_in(READ)
+    deployment.user("zoe", id="zoe-id", disabled=True)
+    deployment.user("zora", id="zora-id", password=None)
+    with deployment.changing() as work:
+        work.invitations.create("zora-id", InvitationFields())
+    page = operator.get(LIST, only="disabled")
+    assert "This list looks at 1 users at a time" in page.text
+    (following,) = re.findall(r'href="([^"]*)" rel="next"', page.response.text)
+    assert "only=disabled" in following
+    assert "zoe" in operator.get(unescape(following)).text
+    assert listed(operator, "invited") == ["zora"]

@@ -124,7 +124,8 @@ class Listing(Generic[Item]):
     """A part of a list. `count` is in words, "1,000+" where counting on would take long.
 
     `next_url` is empty on the last page, `first_url` on the first one. A search has looked at so
-    many, if not at all. `export` is the query for a file of the list.
+    many, if not at all. `export` is the query for a file of the list. `filters` are queries of it
+    by name, and `only` the name of the one that counts.
     """
 
     items: tuple[Item, ...]
@@ -135,13 +136,16 @@ class Listing(Generic[Item]):
     looked_at: int | None = None
     sorting: Sorting | None = None
     export: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    only: str = ""
 
 
 def list_query(visit: Visit, limit: int) -> ListQuery:
     """The part of a list that the query names."""
-    search, sort, order, after = map(visit.query.get, ("search", "sort", "order", "after"))
+    names = ("search", "sort", "order", "after", "only")
+    search, sort, order, after, only = map(visit.query.get, names)
     searched = (search or "").strip()[:_MAX_CHARACTERS]
-    return ListQuery(limit, searched, sort or "", order == "desc", after)
+    return ListQuery(limit, searched, sort or "", order == "desc", after, only or "")
 
 
 def listing(
@@ -152,14 +156,18 @@ def listing(
     Sorted by name, unless the query names something else by which so many can be sorted.
     """
     asked = list_query(visit, PAGE)
-    part = work.collection(resource_type).listed(asked)
+    collection = work.collection(resource_type)
+    part, filters = collection.listed(asked), collection.filters
     can = part.sortable
-    searched = {"search": asked.search} if asked.search else {}
+    only = asked.only if asked.only in filters else ""
+    text = {"search": asked.search} if asked.search else {}
+    searched = text | ({"only": only} if only else {})
     by = asked.sort if asked.sort in can else can[0]
     sorting = Sorting(by, asked.descending, can, searched)
-    kept = searched | (sorting.kept if by != can[0] or asked.descending else {})
+    order = sorting.kept if by != can[0] or asked.descending else {}
+    kept = searched | order
     count = count_text(part.total)
-    if asked.search:
+    if searched:
         is_whole = part.next is None and asked.after is None
         count = f"{len(part.items):,} found" if is_whole else "found"
     return Listing(
@@ -171,6 +179,8 @@ def listing(
         part.looked_at,
         sorting,
         urlencode(kept),
+        {name: urlencode({**text, **order, "only": name}) for name in filters},
+        only,
     )
 
 
