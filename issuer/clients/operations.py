@@ -41,8 +41,8 @@ def _cancel(work: ClientWork, client_id: str, _: str) -> str:
 def _revoking(_: ClientWork, about: About) -> OperationQuestion:
     return OperationQuestion(
         f"Revoke all tokens of {about.name}?",
-        "Every token issued to it so far is refused everywhere within seconds, those of people"
-        " who signed in through it included. It may get new ones. This cannot be undone.",
+        "Every token issued so far is refused everywhere within seconds, those of people who signed"
+        f" in through {about.name} included. New ones may be issued. This cannot be undone.",
         "Revoke tokens",
     )
 
@@ -227,20 +227,20 @@ REMOVE_TRUST = Operation[ClientWork](
     done="Removed the trust in {subject} of {issuer}.",
 )
 CLIENT_ROLES = RolesOf(CLIENT)
+REVOKE_TOKENS = Operation[ClientWork](
+    name="revoke_client_tokens",
+    on=CLIENT,
+    verb="revoke-tokens",
+    past="revoked",
+    summary="Revoke every token issued to the client so far, everywhere within seconds.",
+    more="Tokens of users who signed in through it are included. The client may request new ones.",
+    question=_revoking,
+    run=lambda work, client_id, _: work.clients.revoke_tokens(client_id),
+    done="All tokens of {name} are revoked.",
+    asks_scripts=True,
+)
 OPERATIONS: tuple[Operation[Any] | Creation[ClientWork], ...] = (
-    Operation(
-        name="revoke_client_tokens",
-        on=CLIENT,
-        verb="revoke-tokens",
-        past="revoked",
-        summary="Revoke every token issued to the client so far, everywhere within seconds.",
-        more="Tokens of users who signed in through it are included. The client may request new"
-        " ones.",
-        question=_revoking,
-        run=lambda work, client_id, _: work.clients.revoke_tokens(client_id),
-        done="All tokens of {name} are revoked.",
-        asks_scripts=True,
-    ),
+    REVOKE_TOKENS,
     Creation(
         name="create_secret",
         on=SECRETS,

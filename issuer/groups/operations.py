@@ -98,22 +98,23 @@ MEMBERS = PartOf[GroupWork, GroupMember](
     columns=("user_id", "username"),
     example="alice bob",
 )
+ADD_MEMBER = Operation[GroupWork](
+    name="add_member",
+    on=MEMBERS,
+    verb="add",
+    past="added",
+    summary="Add users to a group. Nothing changes for those that are members already.",
+    more=f"A group has at most {MAX_MEMBERS:,} members, and a user is in at most"
+    f" {MAX_GROUPS:,} groups. A user who gets rights at the issuer by this begins as when such"
+    " a role is assigned.",
+    question=_adding,
+    run=lambda work, group_id, user_ids: work.groups.add_members(group_id, user_ids),
+    done="Added to {name}: {item}.",
+    adds=True,
+    is_refusable=True,
+)
 OPERATIONS: tuple[Operation[Any], ...] = (
-    Operation(
-        name="add_member",
-        on=MEMBERS,
-        verb="add",
-        past="added",
-        summary="Add users to a group. Nothing changes for those that are members already.",
-        more=f"A group has at most {MAX_MEMBERS:,} members, and a user is in at most"
-        f" {MAX_GROUPS:,} groups. A user who gets rights at the issuer by this begins as when such"
-        " a role is assigned.",
-        question=_adding,
-        run=lambda work, group_id, user_ids: work.groups.add_members(group_id, user_ids),
-        done="Added to {name}: {item}.",
-        adds=True,
-        is_refusable=True,
-    ),
+    ADD_MEMBER,
     Operation(
         name="remove_member",
         on=MEMBERS,

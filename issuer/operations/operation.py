@@ -23,6 +23,12 @@ Key: TypeAlias = str | Fields | tuple[str, ...]
 _POINTS, _NAMES = 10, 3  # in a sentence
 
 
+def names_in_words(names: Sequence[str]) -> str:
+    """Some of them, and how many more there are."""
+    more = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flag:
     """A choice beside what is done: a query parameter, an option, a box of the question.
@@ -187,8 +193,7 @@ class PartOf(Generic[Work, Item]):
         """Keys and names of several items, each once; `NotFound`."""
         assert self.find is not None
         found = dict(self.find(work, text) for text in texts)
-        names, more = [*found.values()][:_NAMES], len(found) - _NAMES
-        return tuple(found), ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
+        return tuple(found), names_in_words([*found.values()])
 
     def position(self, item: Item) -> str:
         """Where an item stands in pages."""

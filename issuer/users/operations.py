@@ -59,19 +59,20 @@ STATE = PartOf[UserWork, UserState](
     item=_state,
     key="",
 )
+REVOKE_TOKENS = Operation[UserWork](
+    name="revoke_user_tokens",
+    on=USER,
+    verb="revoke-tokens",
+    past="revoked",
+    summary="Revoke every token issued to the user so far, everywhere within seconds.",
+    more="The user can sign in again.",
+    question=_revoking,
+    run=lambda work, user_id, _: work.users.revoke_tokens(user_id),
+    done="{name} is signed out everywhere.",
+    asks_scripts=True,
+)
 OPERATIONS: tuple[Operation[Any], ...] = (
-    Operation(
-        name="revoke_user_tokens",
-        on=USER,
-        verb="revoke-tokens",
-        past="revoked",
-        summary="Revoke every token issued to the user so far, everywhere within seconds.",
-        more="The user can sign in again.",
-        question=_revoking,
-        run=lambda work, user_id, _: work.users.revoke_tokens(user_id),
-        done="{name} is signed out everywhere.",
-        asks_scripts=True,
-    ),
+    REVOKE_TOKENS,
     Operation(
         name="unlock_user",
         on=USER,

@@ -202,5 +202,5 @@ def test_filters_are_links_to_clients_of_one_state(
 
     assert "only=secret+unused+for+90+days" in operator.get(LIST).response.text
     assert listed("disabled") == ["stopped"]
-    assert listed("secret unused for 90 days") == ["old", "stopped"]
+    assert listed("secret unused for 90 days") == ["issuer-admin", "old", "stopped"]
     assert listed("registered itself") == [registered]

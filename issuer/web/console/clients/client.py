@@ -14,7 +14,7 @@ from issuer.resources.resource_type import members_of
 from issuer.values import lazy_property
 from issuer.vocabulary import GrantType, RegisteredBy
 from issuer.web.console.clients import credentials, trusts
-from issuer.web.console.clients.clients import FORM, effects, members_for
+from issuer.web.console.clients.clients import DISABLES, FORM, IS_DISABLED, effects, members_for
 from issuer.web.console.rights.assignments import PrincipalScreen, assignments_section
 from issuer.web.console.rights.effective_rights import effective_rights, token_preview
 from issuer.web.console.rights.last_use import use_at
@@ -52,12 +52,7 @@ class OneClientScreen(PrincipalScreen):
         ),
         "fetch-keys": NeedsSignIn.NEVER,
     }
-    DISABLES = (
-        "It gets no token any more, and its tokens are revoked, those of people who signed in"
-        " through it included: within seconds they are refused everywhere. It can be enabled"
-        " again; the revoked tokens stay revoked."
-    )
-    DISABLED = "The client {name} is disabled, its tokens are revoked."
+    DISABLES, DISABLED = DISABLES, IS_DISABLED
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
     wrong = ResourceScreen.wrong
 

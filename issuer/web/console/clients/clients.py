@@ -9,6 +9,7 @@ from starlette.responses import Response
 from issuer.audiences import AUDIENCE
 from issuer.clients.client import CLIENT, Client, ClientFields
 from issuer.clients.clients import WITHOUT_RIGHTS
+from issuer.clients.operations import REVOKE_TOKENS
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField
@@ -19,12 +20,20 @@ from issuer.web.console.clients.credentials import show_credentials
 from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.collection import CollectionScreen
+from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, keys_to_pick
+from issuer.web.console.screens.several import disabling, each_by
 
 _OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *WITHOUT_RIGHTS}
 _OF_NEW -= {"claims", "trusts"}
 _WITH_A_PERSON = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
+DISABLES = (
+    "No more tokens are issued, and those so far are revoked, those of people who signed in"
+    " included: within seconds they are refused everywhere. This can be undone; the revoked tokens"
+    " stay revoked."
+)
+IS_DISABLED = "The client {name} is disabled, its tokens are revoked."
 # Of each kind of new client, what the form does not ask.
 _KINDS: dict[str, dict[str, object]] = {
     "service": {"grant_types": [GrantType.CLIENT_CREDENTIALS]},
@@ -156,6 +165,11 @@ class ClientsScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
     MAX_FORM = MAX_BYTES
+    AT_ONCE = {
+        "disable": disabling(CLIENT, lambda _: DISABLES, IS_DISABLED),
+        REVOKE_TOKENS.action: each_by("Revoke tokens", REVOKE_TOKENS),
+    }
+    SIGN_IN = dict.fromkeys(AT_ONCE, NeedsSignIn.IF_PROTECTED)
 
     def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
         """When a secret of each was last used, and the last day that verifiers reported."""

@@ -19,7 +19,8 @@ from issuer.resources import Command, ResourceType
 from issuer.roles import Assignment
 from issuer.roles.operations import assign_command
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
-from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
+from issuer.web.console.screens.screen import BAD_REQUEST, CONFLICT, ConsoleScreen
+from issuer.web.console.screens.several import AtOnce
 from issuer.web.console.screens.views import list_query, listing
 from issuer.web.words import page_of
 
@@ -72,6 +73,8 @@ class CollectionScreen(ResourceTypeScreen):
     PARAMETERS: ClassVar[tuple[str, ...]] = ("new",)
     # What a file of the list has besides the members of the resources.
     EXPORTED: ClassVar[tuple[str, ...]] = ()
+    # What can be done to several of the list, by the field `do`.
+    AT_ONCE: ClassVar[Mapping[str, AtOnce]] = {}
     # What the form for each kind of new resource has at first.
     KINDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"": {}}
 
@@ -97,8 +100,15 @@ class CollectionScreen(ResourceTypeScreen):
             listing=found,
             most=MOST_EXPORTED,
             new=self._kind("") or "yes",
+            at_once=self.at_once(),
             **shown,
         )
+
+    def at_once(self) -> dict[str, str]:
+        """The labels of what this person may do to several, by the field `do`."""
+        if not self.operator.holds(self.TYPE.write):
+            return {}
+        return {do: label for do, (label, _) in self.AT_ONCE.items()}
 
     def export(self) -> Response:
         """The list as it is sorted and searched, as a file of JSON lines or of CSV."""
@@ -146,6 +156,12 @@ class CollectionScreen(ResourceTypeScreen):
         )
 
     def act(self) -> Response:
+        if (do := self.form.get("do", "")) in self.AT_ONCE:
+            _, act = self.AT_ONCE[do]
+            try:
+                return act(self)
+            except InvalidField as error:
+                return self.list_page(error=str(error), status=BAD_REQUEST)
         try:
             return self.create()
         except InvalidField as error:

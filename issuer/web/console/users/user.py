@@ -9,6 +9,7 @@ from issuer.composition import UnitOfWork
 from issuer.explain.commands import preview
 from issuer.fields.ids import fold_id
 from issuer.fields.text import counts_in_words
+from issuer.operations import About
 from issuer.sign_in import operations as sign_in
 from issuer.token_exchange import operations as delegations
 from issuer.users import USER, User, operations
@@ -22,7 +23,12 @@ from issuer.web.console.screens.events import sign_in_history
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Deletion, changes_of
-from issuer.web.console.users.users import FORM, show_invitation
+from issuer.web.console.users.users import (
+    FORM,
+    IS_DISABLED,
+    show_invitation,
+    what_disabling_ends,
+)
 
 # Those that give nobody access, unless the user has rights at the issuer.
 _WITHOUT_ACCESS = (
@@ -49,7 +55,7 @@ class OneUserScreen(PrincipalScreen):
     }
     PARAMETERS = ("at", "through", "edit")
     SIGN_IN = dict.fromkeys(_WITHOUT_ACCESS, NeedsSignIn.IF_PROTECTED)
-    ENABLED, DISABLED = "{name} is enabled.", "{name} is disabled, and signed out everywhere."
+    ENABLED, DISABLED = "{name} is enabled.", IS_DISABLED
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
 
     def authorize_form(self) -> None:
@@ -118,10 +124,8 @@ class OneUserScreen(PrincipalScreen):
         }
 
     def what_disabling_ends(self) -> str:
-        return (
-            f"{self.name} cannot sign in any more. {SIGNS_OUT} The user can be enabled again; the"
-            f" revoked tokens stay revoked.{self._warning()}"
-        )
+        own_id = self.operator.session.user_id
+        return what_disabling_ends(About(self.key, self.name, "", own_id=own_id))
 
     def before_deletion(self, work: UnitOfWork) -> Deletion:
         with_it = counts_in_words(work.deleted_with_user(self.key))

@@ -7,22 +7,30 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
-from issuer.errors import InvalidField
+from issuer.errors import InvalidField, NotFound
+from issuer.groups import GROUP
+from issuer.groups.operations import ADD_MEMBER, MEMBERS
+from issuer.operations import About
 from issuer.resources import Command
 from issuer.roles import ROLE, Assignment
 from issuer.sign_in import InvitationFields, NewInvitation
 from issuer.sign_in.operations import INVITE
 from issuer.users import USER, User, UserFields
 from issuer.users.guard import KNOWN_FOR
+from issuer.users.operations import REVOKE_TOKENS, SIGNS_OUT, SIGNS_YOU_OUT
 from issuer.users.user import sign_in_of_each
+from issuer.web.console.groups import OneGroupScreen
 from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import ResourceScreen
 from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
 from issuer.web.console.screens.screen import ConsoleScreen
+from issuer.web.console.screens.several import disabling, each_by, selected
 from issuer.web.words import page_of
 
+IS_DISABLED = "{name} is disabled, and signed out everywhere."
+ADD = ADD_MEMBER.action
 VERIFIED = "yes"  # the value of the box for an address that is not verified
 
 
@@ -35,6 +43,28 @@ class UserForm(ResourceForm[UserFields, User]):
 
 
 FORM = UserForm(USER)
+
+
+def what_disabling_ends(about: About) -> str:
+    return (
+        f"{about.name} cannot sign in any more. {SIGNS_OUT} This can be undone; the revoked tokens"
+        f" stay revoked.{SIGNS_YOU_OUT if about.is_self else ''}"
+    )
+
+
+def add_to_group(screen: "UsersScreen") -> Response:
+    """As the page of the group does it, which asks first, and has the answer."""
+    name, users = screen.form.get(GROUP.name, "").strip(), selected(screen)
+    try:
+        with screen.operator.work(GROUP.read) as work:
+            group = work.groups.find(name)
+    except NotFound as error:
+        raise InvalidField(GROUP.name, str(error)) from None
+    form = {"do": ADD, MEMBERS.field: "\n".join(each.id for each in users)}
+    page = OneGroupScreen(screen.console, screen.operator, screen.visit, form)
+    page.resource, page.path = group, page_of(GROUP, group.id)
+    page.authorize_form()
+    return page.act()
 
 
 def new_assignments(form: Mapping[str, str]) -> list[Assignment]:
@@ -50,7 +80,21 @@ class UsersScreen(CollectionScreen):
     NAME = "username"
     EXPORTED = ("states", "roles", "last_sign_in_at")
     KINDS = {"": {"invite": "yes"}}
-    SIGN_IN = {"": NeedsSignIn.IF_PROTECTED}
+    AT_ONCE = {
+        "disable": disabling(USER, what_disabling_ends, IS_DISABLED),
+        REVOKE_TOKENS.action: each_by("Sign out everywhere", REVOKE_TOKENS),
+        ADD: ("Add to the group", add_to_group),
+    }
+    SIGN_IN = dict.fromkeys(("", *AT_ONCE), NeedsSignIn.IF_PROTECTED)
+
+    def authorize_form(self) -> None:
+        """The page of the group decides who is added to it."""
+        if self.form.get("do") != ADD:
+            super().authorize_form()
+
+    def at_once(self) -> dict[str, str]:
+        offered = {**super().at_once(), ADD: self.AT_ONCE[ADD][0]}
+        return {do: offered[do] for do in offered if do != ADD or self.operator.holds(GROUP.write)}
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
         """How each can sign in, their states, roles and last use; what sign-ins are known since."""
