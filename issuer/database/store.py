@@ -36,7 +36,7 @@ _PAGE = 500
 # Of a list: as many rows take a fraction of a second, to search or to sort without an index.
 LOOKED_AT, MOST_SORTED = 200_000, 10_000
 # With a filter, which may look other tables up for each row.
-FILTERED = 50_000
+FILTERED = 30_000
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)

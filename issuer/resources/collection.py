@@ -139,6 +139,11 @@ class Collection(WithinTransaction, Generic[RowT, FieldsT, ModelT]):
         """Resources whose id or name begins with `text`: at most `limit` by each."""
         return [self._model(row) for row in self._store.search(self._prefixes(text), limit)]
 
+    def like(self, text: str, limit: int) -> list[ModelT]:
+        """Resources whose id or name begins with `text`, else those that have it in any text."""
+        found = self.search(text, limit)[:limit]
+        return found or [*self.listed(ListQuery(limit, text)).items]
+
     def named(self, keys: Iterable[str]) -> list[ModelT]:
         """The resources of these keys that exist, in no order; ids of principals in any case."""
         ids = (self._prefixes(key)[0] for key in keys)

@@ -18,6 +18,7 @@ TYPES = {
     "icon.svg": "image/svg+xml",
     "passkeys.js": "text/javascript; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
     "api_docs.js": "text/javascript; charset=utf-8",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"

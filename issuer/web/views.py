@@ -15,6 +15,7 @@ from issuer.sign_in.identities import Identity
 from issuer.sign_in.sessions_store import SignInSession
 
 COPY = "copy.js"  # of pages with something that is shown once
+SUGGEST = "console.js"  # of pages with fields that are completed
 
 
 @dataclass(frozen=True, slots=True)

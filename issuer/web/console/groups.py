@@ -18,7 +18,7 @@ from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import Confirmation, Deletion, changes_of
-from issuer.web.console.screens.resource_form import ResourceForm
+from issuer.web.console.screens.resource_form import ResourceForm, names_to_pick
 from issuer.web.console.screens.views import PAGE, Listing, count_text
 
 FORM = ResourceForm(GROUP)
@@ -67,7 +67,7 @@ class OneGroupScreen(PrincipalScreen):
         key, operator = self.key, self.operator
         after = self.visit.query.get("after") or None
         with operator.work(GROUP.read) as work:
-            section = assignments_section(operator, work, key)
+            section = assignments_section(operator, work, key, self.form)
             found = work.groups.members(key, after, PAGE + 1)
             number = work.groups.count_members(key)[key]
         url = self.site.base + self.path
@@ -88,6 +88,7 @@ class OneGroupScreen(PrincipalScreen):
                 first_url=f"{url}#members" if after else "",
             ),
             reads_users=operator.holds(USER.read),
+            **names_to_pick(operator, self.form, USER, most=0),
             **{"errors": {}, "values": {}, **shown},
         )
 

@@ -229,7 +229,8 @@ class OneTrustedIssuerScreen(ResourceScreen):
         if self.resource.sign_in is not None:
             with self.operator.work(TRUSTED_ISSUER.read) as work:
                 for kind in (ROLE, AUDIENCE):
-                    known[kind.plural] = forms.some_keys(self.operator, work, kind)
+                    like = self.form.get(kind.name, "")
+                    known[kind.plural] = forms.choices_of(self.operator, work, kind, like)
         record, keys = self.parts.directory.trusted_issuer(self.key), self.resource.keys
         secret = record.sign_in.sealed_secret if record and record.sign_in else None
         return super().page(

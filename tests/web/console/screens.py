@@ -37,7 +37,7 @@ class Screen:
         return all(covers(scopes, each) for each in self.read)
 
 
-_LISTED = ("search", "after", "sort", "order", "export")
+_LISTED = ("search", "after", "sort", "order", "only", "export", "suggest")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
 _GROUP = "/console/groups/analysts"

@@ -1,15 +1,17 @@
 """Boxes beside fields that can also be typed: what was changed at either of the two counts."""
 
+import re
+
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.scopes import ISSUER_SCOPES
-from issuer.web.console.screens.picks import boxes_of, with_picks
+from issuer.web.console.screens.picks import MOST, boxes_of, with_picks
 from tests.builders import Deployment
 from tests.inspection.inspected import inspected
 from tests.web.browsing import Browser
-from tests.web.console.conftest import SignedIn, forged
+from tests.web.console.conftest import SignedIn, forged, send
 from tests.web.console.test_role import PATH, scopes_of
 
 values = st.sampled_from([f"agents:{name}:run" for name in "abcdefg"])
@@ -45,15 +47,80 @@ def test_a_form_without_boxes_stays_as_it_is():
     assert with_picks(form) == form
 
 
-def test_boxes_are_for_the_first_known_values_and_for_those_typed():
-    boxes = boxes_of("audiences", ["a", "b", "c"], "c z", 2)
-    assert [(each.value, each.is_ticked) for each in boxes.boxes] == [
-        ("a", False),
-        ("b", False),
-        ("c", True),
-        ("z", True),
-    ]
-    assert (boxes.more, boxes.ticked) == (True, "c z")
+def test_boxes_are_for_known_values_and_for_those_typed():
+    boxes = boxes_of("audiences", ["a", "c"], "c z")
+    found = [(each.value, each.is_ticked) for each in boxes.boxes]
+    assert found == [("a", False), ("c", True), ("z", True)]
+    assert boxes.ticked == "c z"
+
+
+def test_what_is_typed_to_find_one_is_chosen_and_looked_up():
+    read = with_picks({"find users": " Ada Byrne ", "users": "bob\nTwo Words"})
+    assert read == {"find users": " Ada Byrne ", "users": "bob\nTwo Words\nAda Byrne"}
+    assert with_picks({"find roles": "", "roles": "a"})["roles"] == "a"
+
+
+def test_of_many_roles_those_like_the_typed_text_are_offered(
+    deployment: Deployment, admin: Browser
+):
+    """Nothing is an alphabet's first forty; without scripts the form comes back with matches."""
+    for number in range(MOST + 1):
+        deployment.role(f"a-role-{number}", ["agents:read"])
+    deployment.role("support-lead", ["agents:read"])
+    page = admin.get("/console/users", new="yes")
+    assert "a-role-1" not in page.response.text
+    assert 'data-suggest="/console/roles"' in page.response.text
+    assert page.form("/console/users").fields["find roles"] == ""
+    chosen = {"username": "sam", "audience": "my-os", "find roles": "lead"}
+    wrong = admin.submit(page, "/console/users", **chosen)
+    assert wrong.status == httpx.codes.BAD_REQUEST
+    assert "There is no role 'lead'." in wrong.text
+    form = wrong.form("/console/users").fields
+    box = "pick roles support-lead"
+    assert f'name="{box}" value="yes">' in wrong.response.text
+    assert "pick roles lead" not in form
+    assert not re.search(r"<textarea[^>]*>lead", wrong.response.text)
+    done = admin.post("/console/users", {**form, box: "yes", "audience": "my-os"})
+    assert done.status in {httpx.codes.OK, httpx.codes.SEE_OTHER}
+    with deployment.services.administration.reading() as work:
+        sam = work.users.get_by_username("sam").id
+        assert [each.role for each in work.assignments.of(sam)] == ["support-lead"]
+
+
+def test_of_many_users_those_like_the_typed_text_join_a_group(
+    deployment: Deployment, admin: Browser
+):
+    group = deployment.group("Platform", [], [], id="platform")
+    deployment.user("ada.byrne", id="ada-id", name="Ada Byrne", password=None)
+    path = f"/console/groups/{group}"
+    wrong = send(admin, path, do="add-members", **{"find users": "byrne"})
+    assert wrong.status == httpx.codes.BAD_REQUEST
+    assert 'name="pick users ada.byrne" value="yes">' in wrong.response.text
+    asked = send(admin, path, do="add-members", **{"pick users ada.byrne": "yes"})
+    assert "Add ada.byrne to Platform?" in asked.text
+
+
+def test_the_only_agent_os_is_chosen_already(deployment: Deployment, admin: Browser):
+    page = admin.get("/console/users", new="yes")
+    assert "<option selected>my-os</option>" in page.response.text
+    clients = admin.get("/console/clients", new="service")
+    assert clients.form("/console/clients").fields["pick audiences my-os"] == "yes"
+    assert "<option selected>my-os</option>" in admin.get("/console/explain").response.text
+    deployment.audience("other-os")
+    assert "<option selected>" not in admin.get("/console/users", new="yes").response.text
+
+
+def test_names_are_suggested_to_those_who_may_read_them(
+    deployment: Deployment, admin: Browser, signed_in: SignedIn
+):
+    deployment.user("ada.byrne", id="ada-id", name="Ada Byrne", password=None)
+    for text in ("ada", "ADA", "byrne", "ada-id"):
+        found = admin.get("/console/users", suggest=text).response.json()
+        assert found == [["ada.byrne", "Ada Byrne"]], text
+    assert admin.get("/console/clients", suggest="x" * 3_000).response.json() == []
+    operator = signed_in("issuer:roles:read")
+    refused = operator.get("/console/users", suggest="ada")
+    assert (refused.status, "byrne" in refused.text) == (httpx.codes.FORBIDDEN, False)
 
 
 def test_an_agent_is_chosen_by_name(deployment: Deployment, admin: Browser):

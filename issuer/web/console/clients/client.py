@@ -23,7 +23,7 @@ from issuer.web.console.screens.operations import actions_of
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
 from issuer.web.console.screens.resource import Deletion, ResourceScreen, changes_of
-from issuer.web.console.screens.resource_form import keys_to_pick
+from issuer.web.console.screens.resource_form import names_to_pick
 from issuer.web.words import duration_in_words
 
 
@@ -71,7 +71,7 @@ class OneClientScreen(PrincipalScreen):
         at = self.visit.query.get("at", "")
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
-            section = assignments_section(operator, work, key, tuple(client.audiences))
+            section = assignments_section(operator, work, key, self.form, tuple(client.audiences))
             in_list = [*credentials.secrets_in_list(work, key, self.parts.clock())]
             rotation = credentials.rotation_evidence(work, key)
             use = use_at(operator, work, CLIENT, client, at)
@@ -109,7 +109,7 @@ class OneClientScreen(PrincipalScreen):
         return super().edit_form(values, members=members, **shown)
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
-        picks = keys_to_pick(self.operator, values, AUDIENCE)
+        picks = names_to_pick(self.operator, values, AUDIENCE)
         return {**scopes_to_pick(self.operator, values), **picks}
 
     def before_saving(self, fields: ClientFields) -> Response | None:

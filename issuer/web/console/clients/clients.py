@@ -22,7 +22,7 @@ from issuer.web.console.rights.scope_picker import scopes_to_pick
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.picks import MAX_BYTES
-from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, keys_to_pick
+from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked, names_to_pick
 from issuer.web.console.screens.several import disabling, each_by
 
 _OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *WITHOUT_RIGHTS}
@@ -164,6 +164,7 @@ def _name_of(scopes: Sequence[str]) -> str:
 class ClientsScreen(CollectionScreen):
     FORM = FORM
     KINDS = KINDS
+    SUGGESTS = True
     MAX_FORM = MAX_BYTES
     AT_ONCE = {
         "disable": disabling(CLIENT, lambda _: DISABLES, IS_DISABLED),
@@ -179,7 +180,7 @@ class ClientsScreen(CollectionScreen):
         }
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
-        picks = keys_to_pick(self.operator, values, AUDIENCE, ROLE)
+        picks = names_to_pick(self.operator, values, AUDIENCE, ROLE)
         return {**scopes_to_pick(self.operator, values), **picks}
 
     def create(self) -> Response:

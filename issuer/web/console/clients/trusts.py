@@ -85,7 +85,9 @@ def _ask(screen: ResourceScreen, trust: Trust, command: Command, button: str) ->
 def _form_page(screen: ResourceScreen, kind: str, **shown: Any) -> Response:
     """`kind` is one of `PLATFORMS`, or `EXACT` for the form for a change."""
     with screen.operator.work(CLIENT.read) as work:
-        issuers = forms.some_keys(screen.operator, work, TRUSTED_ISSUER)
+        issuers = forms.choices_of(
+            screen.operator, work, TRUSTED_ISSUER, screen.form.get("issuer", "")
+        )
     return screen.answer(
         "trust",
         f"{'Edit a trust of' if kind == EXACT else 'Add a trust to'} {screen.key}",
@@ -94,6 +96,7 @@ def _form_page(screen: ResourceScreen, kind: str, **shown: Any) -> Response:
         workload=_OF_WORKLOAD,
         trust=_OF_TRUST,
         issuers=issuers,
+        suggests=True,
         own_url=screen.parts.settings.url,
         **shown,
     )

@@ -20,7 +20,7 @@ from issuer.users import USER
 from issuer.web.console.explain.remedies import Remedy, allow_audience, remedies_for
 from issuer.web.console.screens.keys_of_others import fetch_first
 from issuer.web.console.screens.operator import NeedsSignIn, Operator, readable
-from issuer.web.console.screens.resource_form import field_errors, some_keys
+from issuer.web.console.screens.resource_form import choices_of, field_errors
 from issuer.web.console.screens.screen import ConsoleScreen
 
 _HELD = 50
@@ -174,17 +174,19 @@ class ExplainScreen(ConsoleScreen):
         """`kinds` of subjects may be asked about; `remedies` are for a question without answer."""
         operator = self.operator
         with operator.administration.reading(operator.actor, operator.held) as work:
-            audiences = some_keys(operator, work, AUDIENCE)
+            audiences = choices_of(operator, work, AUDIENCE, values.get("audience", ""))
             newest = work.inspections.newest_components
             inspected = newest(_INSPECTED) if operator.holds(AUDIENCE.read) else []
         at = [each for each in inspected if each.audience_id == values.get("audience")]
         usual = {
             "kinds": [each.kind for each in readable(operator)],
+            "suggested": [f"/console/{each.plural}" for each in readable(operator)],
             "audiences": audiences,
             "answer": None,
             "remedies": (),
             "components": _choices(at or inspected, values.get("component", "")),
             "verbs": VERBS,
+            "suggests": True,
             "versions": SUPPORTED[::-1],
         }
         return self.answer("explain", "Explain", values=values, **usual | shown)

@@ -25,7 +25,7 @@ from issuer.values import lazy_property
 from issuer.web.console.screens.events import READ
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.resource_form import some_keys
+from issuer.web.console.screens.resource_form import Choices, choices_of
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Listing, count_text
 
 _PLACES = 5
@@ -78,20 +78,27 @@ def _of_kind(
 
 
 def assignments_section(
-    operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
+    operator: Operator,
+    work: UnitOfWork,
+    key: str,
+    typed: Mapping[str, str],
+    audiences: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """For the template, what roles `key` holds, how each was `given`, and how many are not shown.
 
-    Some roles and audiences are to choose from; others can be typed. Without `audiences`, some are
-    read.
+    Roles and audiences are to choose from, or those like what was `typed`; without `audiences`,
+    these are read.
     """
+    known = Choices(audiences, is_all=True)
+    if not 0 < len(audiences) < _SHOWN:
+        known = choices_of(operator, work, AUDIENCE, typed.get("audience", ""))
     held = work.assignments.roles_of(key)
     return {
         "held": held[:_SHOWN],
         "given": _given(operator, work, key, held[:_SHOWN]),
         "more": max(0, len(held) - _SHOWN),
-        "roles": some_keys(operator, work, ROLE),
-        "audiences": audiences[:_SHOWN] or some_keys(operator, work, AUDIENCE),
+        "roles": choices_of(operator, work, ROLE, typed.get("role", "")),
+        "audiences": known,
         "members": members_of(AssignmentName) | members_of(AssignmentDetails),
     }
 
@@ -115,6 +122,7 @@ class PrincipalScreen(ResourceScreen):
     """
 
     ON_OTHERS = ("assign-role", "unassign-role")
+    SUGGESTS = True
 
     @lazy_property
     def record(self) -> ClientRecord | UserRecord:
@@ -134,6 +142,9 @@ class PrincipalScreen(ResourceScreen):
     def is_protected(self) -> bool:
         """Whether it has rights at the issuer itself."""
         return bool(self.rights.scopes_at(self.parts.settings.url, is_own=True))
+
+    def page(self, **shown: Any) -> Response:
+        return super().page(**{"suggests": True, **shown})
 
     def wrong(self, error: InvalidField) -> Response:
         values, errors = self.form, self.FORM.errors(error)

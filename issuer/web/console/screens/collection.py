@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import AlreadyExists, InvalidField, NotFound
@@ -21,10 +21,12 @@ from issuer.roles.operations import assign_command
 from issuer.web.console.screens.resource_form import ResourceForm, allow_if_ticked
 from issuer.web.console.screens.screen import BAD_REQUEST, CONFLICT, ConsoleScreen
 from issuer.web.console.screens.several import AtOnce
-from issuer.web.console.screens.views import list_query, listing
+from issuer.web.console.screens.views import MAX_CHARACTERS, list_query, listing
+from issuer.web.rendering import page_headers
 from issuer.web.words import page_of
 
 MOST_EXPORTED, _AT_ONCE = 10_000, 1_000
+_SUGGESTED = 10
 
 
 class ResourceTypeScreen(ConsoleScreen):
@@ -35,6 +37,7 @@ class ResourceTypeScreen(ConsoleScreen):
     LIST: ClassVar[str]
     BELOW: ClassVar[str] = ""
     NAME: ClassVar[str]  # the member that people call one by
+    SUGGESTS: ClassVar[bool] = False  # whether a form completes names
 
     def __init_subclass__(cls) -> None:
         if "FORM" in vars(cls):
@@ -50,7 +53,7 @@ class ResourceTypeScreen(ConsoleScreen):
     def secrets(self) -> Collection[str]:
         return self.FORM.secrets
 
-    def choices(self) -> Mapping[str, Sequence[Any]]:
+    def choices(self) -> Mapping[str, Any]:
         """The values to choose from in a form, by name, where not all are offered."""
         return self.FORM.choices(self.parts.settings)
 
@@ -85,6 +88,8 @@ class CollectionScreen(ResourceTypeScreen):
             return self.form_page({"kind": kind, **self.KINDS[kind]})
         if "export" in self.visit.query:
             return self.export()
+        if "suggest" in self.visit.query:
+            return self.suggestions(self.visit.query["suggest"].strip()[:MAX_CHARACTERS])
         return self.list_page()
 
     def list_page(self, **shown: Any) -> Response:
@@ -103,6 +108,13 @@ class CollectionScreen(ResourceTypeScreen):
             at_once=self.at_once(),
             **shown,
         )
+
+    def suggestions(self, text: str) -> Response:
+        """Names of some that are called like that, each with what else it is called, as JSON."""
+        with self.operator.work(self.TYPE.read) as work:
+            found = work.collection(self.TYPE).like(text, _SUGGESTED) if text else []
+        names = [[self.TYPE.name_of(each), getattr(each, "name", "")] for each in found]
+        return JSONResponse(names, headers=page_headers(serves_request=False))
 
     def at_once(self) -> dict[str, str]:
         """The labels of what this person may do to several, by the field `do`."""
@@ -152,6 +164,7 @@ class CollectionScreen(ResourceTypeScreen):
             kind=self._kind(values.get("kind", "")),
             kinds=tuple(self.KINDS),
             choices=self.choices(),
+            suggests=self.SUGGESTS,
             **{**self.picks(values), **shown},
         )
 

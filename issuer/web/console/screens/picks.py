@@ -1,14 +1,16 @@
 """Boxes for the values of a field that can also be typed.
 
 The field has all its values as text, one a line. The boxes stand beside it: a form says which of
-them were ticked when it was shown, so that what was changed at either of the two counts.
+them were ticked when it was shown, so that what was changed at either of the two counts. Where
+there are too many for boxes, another field takes one more value, or a part of it to look up.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-TICKED, WERE_TICKED = "pick", "picked"
+TICKED, WERE_TICKED, FOUND = "pick", "picked", "find"
 MOST = 40  # boxes beside one field
+_BY_LINE = {"users"}  # whose names have spaces
 # Of a form with boxes for scopes.
 MAX_BYTES = 128 * 1024
 MAX_PARAMETERS = 1_000
@@ -31,11 +33,12 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """The boxes of one field; `more` values cannot be shown, and are typed."""
+    """The boxes of one field, and its `text`; the list at the path `more` suggests others."""
 
     member: str
     boxes: tuple[Box, ...] = field(default=())
-    more: bool = False
+    more: str = ""
+    text: str = ""
 
     @property
     def name(self) -> str:
@@ -48,12 +51,16 @@ class Boxes:
         return " ".join(box.value for box in self.boxes if box.is_ticked and not box.is_new)
 
 
-def boxes_of(member: str, known: Iterable[str], typed: str, most: int) -> Boxes:
-    """For the first `most` values that are known, and those that were typed."""
-    some, chosen = [*known], typed.split()
-    shown = dict.fromkeys([*some[:most], *chosen[:most]])
+def boxes_of(member: str, known: Iterable[str], typed: str, more: str = "") -> Boxes:
+    """For the values that are known, and the first of those that were typed."""
+    chosen = _values(member, typed)
+    shown = dict.fromkeys([*known, *chosen[:MOST]])
     boxes = tuple(Box(member, each, each, each in chosen) for each in shown)
-    return Boxes(member, boxes, more=len(some) > most)
+    return Boxes(member, boxes, more, "\n".join(chosen))
+
+
+def _values(member: str, text: str) -> list[str]:
+    return text.splitlines() if member in _BY_LINE else text.split()
 
 
 def with_picks(form: Mapping[str, str]) -> Mapping[str, str]:
@@ -62,15 +69,18 @@ def with_picks(form: Mapping[str, str]) -> Mapping[str, str]:
     were_ticked: dict[str, list[str]] = {}
     plain: dict[str, str] = {}
     for name, value in form.items():
-        match name.split(" "):
+        match name.split(" ", 2):
             case [word, member, one] if word == TICKED:
                 ticked.setdefault(member, []).append(one)
+            case [word, member] if word == FOUND:
+                plain[name] = value
+                ticked.setdefault(member, []).extend(filter(None, [value.strip()]))
             case [word, member] if word == WERE_TICKED:
                 were_ticked[member] = value.split()
             case _:
                 plain[name] = value
     for member in {**were_ticked, **ticked}:
-        typed = plain.get(member, "").split()
+        typed = _values(member, plain.get(member, ""))
         if chosen := _chosen(typed, ticked.get(member, []), were_ticked.get(member, [])):
             plain[member] = "\n".join(chosen)
         else:

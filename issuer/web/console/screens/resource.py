@@ -167,6 +167,7 @@ class ResourceScreen(ResourceTypeScreen):
             type=self.TYPE,
             resource=self.resource,
             choices=self.choices(),
+            suggests=self.SUGGESTS,
             claimed=[],  # the template adds each member that it shows
             **self.picks(values),
             **shown,

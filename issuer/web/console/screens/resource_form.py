@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic
 
 from pydantic.fields import FieldInfo
 
+from issuer.audiences import AUDIENCE
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.fields.fields import Fields
@@ -24,11 +26,11 @@ from issuer.resources.resource_type import (
 )
 from issuer.settings import Settings
 from issuer.web.console.screens.operator import Operator
-from issuer.web.console.screens.picks import MOST, boxes_of
+from issuer.web.console.screens.picks import FOUND, MOST, boxes_of
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_SHOWN_KEYS = 100
+_SHOWN_KEYS, _LIKE = 100, 20
 ALLOW = "allow_unknown_scopes"
 
 
@@ -64,25 +66,61 @@ def field_errors(error: InvalidField, within: str = "") -> dict[str, str]:
     return errors
 
 
-def some_keys(
-    operator: Operator, work: UnitOfWork, resource_type: ResourceType[Any, Any]
-) -> tuple[str, ...]:
-    """Some to choose from; others can be typed. Empty without the scope to read them."""
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Names to choose from: all there are, or those like a text; the list at `path` suggests more.
+
+    `only` is the one AgentOS, among audiences.
+    """
+
+    names: tuple[str, ...] = ()
+    is_all: bool = False
+    path: str = ""
+    only: str = ""
+
+
+def choices_of(
+    operator: Operator,
+    work: UnitOfWork,
+    resource_type: ResourceType[Any, Any],
+    like: str = "",
+    most: int = _SHOWN_KEYS,
+) -> Choices:
+    """Those of a type. None without the scope to read them: they can be typed."""
     if not operator.holds(resource_type.read):
-        return ()
-    page = work.collection(resource_type).page(None, _SHOWN_KEYS)
-    return tuple(map(resource_type.key_of, page))
+        return Choices()
+    collection, path = work.collection(resource_type), f"/console/{resource_type.plural}"
+    found = collection.page(None, most + 1)
+    is_all = len(found) <= most
+    if not is_all:
+        found = collection.like(like, _LIKE) if like else []
+    names = tuple(map(resource_type.name_of, found))
+    others = [each for each in names if each != work.audiences.own_id]
+    is_only = is_all and resource_type is AUDIENCE and len(others) == 1
+    return Choices(names, is_all, path, others[0] if is_only else "")
 
 
-def keys_to_pick(
-    operator: Operator, values: Mapping[str, str], *types: ResourceType[Any, Any]
+def names_to_pick(
+    operator: Operator,
+    values: Mapping[str, str],
+    *types: ResourceType[Any, Any],
+    most: int = MOST,
 ) -> dict[str, Any]:
-    """The `picks` of a form with these values, for members named as the plurals of these types."""
+    """The `picks` of a form with these values, for members named as the plurals of these types.
+
+    What was looked for and is no name is looked up, and not chosen. The only AgentOS is chosen in
+    a form that nobody has sent yet.
+    """
     picks = {}
     with operator.administration.reading(operator.actor, operator.held) as work:
         for each in types:
-            known = some_keys(operator, work, each)
-            picks[each.plural] = boxes_of(each.plural, known, values.get(each.plural, ""), MOST)
+            like = values.get(f"{FOUND} {each.plural}", "").strip()
+            known = choices_of(operator, work, each, like, most)
+            typed = values.get(each.plural, "" if "form" in values else known.only)
+            if like and like not in known.names:
+                typed = "\n".join(name for name in typed.splitlines() if name != like)
+            more = "" if known.is_all else known.path
+            picks[each.plural] = boxes_of(each.plural, known.names, typed, more)
     return {"picks": picks}
 
 

@@ -38,7 +38,10 @@ _KEEP_MEMBERS = (
     " others first.",
     "Nothing was changed: somebody without issuer:admin added these users to the group.",
 )
-_USUAL = {"may_change": False, "commands": (), "error": "", "is_scripted": False}
+_USUAL: Mapping[str, Any] = {
+    **{"may_change": False, "commands": (), "error": ""},
+    **{"is_scripted": False, "suggests": False},
+}
 _QUESTION: Mapping[str, Any] = {
     "points": (),
     "facts": {},
@@ -152,7 +155,8 @@ class ConsoleScreen:
         `may_change`: with buttons and forms. `commands` show the same. `values` were typed into its
         form, and `errors` were found, by the name of the field; `present` is what the resource is
         now, where it was changed since the form was shown. `is_scripted`: there are buttons to copy
-        or to print something. What else is `shown` has its template.
+        or to print something; `suggests`: there are fields whose texts are completed. What else is
+        `shown` has its template.
         `once` is the id of its forms, if that is not a new one.
         """
         for name in ("values", "errors", "present"):
@@ -161,7 +165,7 @@ class ConsoleScreen:
             names=(template,) if isinstance(template, str) else template,
             heading=title,
             frame=self._frame(once),
-            shown=_USUAL | shown,
+            shown={**_USUAL, **shown},
         )
         usual = BAD_REQUEST if shown["errors"] else 200
         return self.site.pages.answer(page, usual if status is None else status)

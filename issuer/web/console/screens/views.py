@@ -9,13 +9,13 @@ from issuer.composition import UnitOfWork
 from issuer.database.store import MOST_SORTED, ListQuery
 from issuer.resources import Command, ResourceType
 from issuer.resources.resource_type import ModelT
-from issuer.web.views import COPY, Form, WebPage
+from issuer.web.views import COPY, SUGGEST, Form, WebPage
 from issuer.web.visit import Visit
 
 Item = TypeVar("Item")
 PAGE = 50
 MOST_COUNTED = MOST_SORTED
-_MAX_CHARACTERS = 255
+MAX_CHARACTERS = 255
 
 
 class Typed(dict[str, str]):
@@ -88,7 +88,9 @@ class ConsolePage(WebPage):
 
     @property
     def script(self) -> str:
-        return COPY if self.shown["is_scripted"] else ""
+        if self.shown["is_scripted"]:
+            return COPY
+        return SUGGEST if self.shown["suggests"] else ""
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ def list_query(visit: Visit, limit: int) -> ListQuery:
     """The part of a list that the query names."""
     names = ("search", "sort", "order", "after", "only")
     search, sort, order, after, only = map(visit.query.get, names)
-    searched = (search or "").strip()[:_MAX_CHARACTERS]
+    searched = (search or "").strip()[:MAX_CHARACTERS]
     return ListQuery(limit, searched, sort or "", order == "desc", after, only or "")
 
 

@@ -109,7 +109,7 @@ class OneUserScreen(PrincipalScreen):
         attempts = self.parts.guard.state_by(tries)
         means = work.factors.methods_of(user.id)[user.id]
         return {
-            "section": assignments_section(self.operator, work, user.id),
+            "section": assignments_section(self.operator, work, user.id, self.form),
             "groups": work.groups.of_user(user.id),
             "attempts": attempts,
             "means": means,

@@ -24,7 +24,7 @@ from issuer.web.console.rights.last_use import last_days
 from issuer.web.console.screens.collection import CollectionScreen
 from issuer.web.console.screens.operator import NeedsSignIn
 from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.resource_form import ResourceForm, keys_to_pick, some_keys
+from issuer.web.console.screens.resource_form import ResourceForm, choices_of, names_to_pick
 from issuer.web.console.screens.screen import ConsoleScreen
 from issuer.web.console.screens.several import disabling, each_by, selected
 from issuer.web.words import page_of
@@ -80,6 +80,7 @@ class UsersScreen(CollectionScreen):
     NAME = "username"
     EXPORTED = ("states", "roles", "last_sign_in_at")
     KINDS = {"": {"invite": "yes"}}
+    SUGGESTS = True
     AT_ONCE = {
         "disable": disabling(USER, what_disabling_ends, IS_DISABLED),
         REVOKE_TOKENS.action: each_by("Sign out everywhere", REVOKE_TOKENS),
@@ -103,18 +104,20 @@ class UsersScreen(CollectionScreen):
             "roles_of": work.assignments.role_names_of_all([each.id for each in users]),
             "known_since": self.parts.clock() - KNOWN_FOR,
             "last_days": last_days(self.operator, work, USER, users),
+            "suggests": ADD in self.at_once(),
         }
 
     def exported(self, work: UnitOfWork, users: Sequence[User]) -> Sequence[dict[str, Any]]:
         members = {*self.EXPORTED}
         return [each.model_dump(mode="json", include=members) for each in USER.listed(work, users)]
 
-    def choices(self) -> Mapping[str, Sequence[str]]:
+    def choices(self) -> Mapping[str, Any]:
         with self.operator.work(USER.read) as work:
-            return {AUDIENCE.plural: some_keys(self.operator, work, AUDIENCE)}
+            like = self.form.get("audience", "")
+            return {AUDIENCE.plural: choices_of(self.operator, work, AUDIENCE, like)}
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
-        return keys_to_pick(self.operator, values, ROLE)
+        return names_to_pick(self.operator, values, ROLE)
 
     def needs_sign_in(self) -> NeedsSignIn:
         """Always for an invitation: whoever has it becomes the user."""
