@@ -3,7 +3,9 @@
 Ids of users and clients are unique across both, ignoring case.
 """
 
+import re
 import string
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -23,6 +25,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from issuer.database.tables import Base, PrincipalRow, Versioned
 from issuer.errors import AlreadyExists, NotFound
 from issuer.fields.ids import fold_id
+from issuer.fields.letters import alike, plain_form
 from issuer.fields.secret_text import random_characters
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ _IN_A_STATEMENT = MAX_DELETED = 1_000
 _PAGE = 500
 # Of a list: as many rows take a fraction of a second, to search or to sort without an index.
 LOOKED_AT, MOST_SORTED = 200_000, 10_000
+_LONGEST_PATTERN = 40
 # With a filter, which may look other tables up for each row.
 FILTERED = 30_000
 
@@ -260,10 +264,11 @@ class Store(Statements, Generic[Row]):
         prefixes: Sequence[str],
         only: Sequence[sa.ColumnElement[bool]],
     ) -> ListPart[Row]:
-        by, texts = order[0], [*zip(self.searched, prefixes, strict=True)]
-        texts += [(column, asked.search) for column in self.also_searched]
+        by, folded = order[0], zip(self.searched, prefixes, strict=True)
         if asked.search:
-            query = query.where(sa.or_(*(self._contains(column, text) for column, text in texts)))
+            found = [self._contains(column, text) for column, text in folded]
+            found += [self._is_like(column, asked.search) for column in self.also_searched]
+            query = query.where(sa.or_(*found))
         most = FILTERED if only else LOOKED_AT
         last = self._last_looked_at(by, asked, most) if len(order) == 1 else None
         if last is None:
@@ -313,6 +318,26 @@ class Store(Statements, Generic[Row]):
         is_sqlite = self.session.get_bind().dialect.name == "sqlite"
         contains = column.contains if is_sqlite else column.icontains
         return cast(sa.ColumnElement[bool], contains(text, autoescape=True))
+
+    def _is_like(self, column: Any, text: str) -> sa.ColumnElement[bool]:
+        """In any case and with any accents.
+
+        Texts without any, which most are, are compared by LIKE, and others with a set for each
+        letter, which takes ten times as long: it needs no column that has them folded.
+        """
+        text = unicodedata.normalize("NFC", text)
+        condition = self._contains(column, plain_form(text))
+        if len(text) > _LONGEST_PATTERN:
+            return condition | self._contains(column, text)
+        sets = [*map(alike, text)]
+        if self.session.get_bind().dialect.name == "sqlite":
+            pattern = "".join(each if each == "^" else f"[{each}]" for each in sets)
+            is_like = column.op("GLOB")(f"*{pattern}*")
+            octets = sa.func.length(sa.cast(column, sa.LargeBinary))
+        else:
+            pattern = "".join(f"[{each}]" if len(each) > 1 else re.escape(each) for each in sets)
+            is_like, octets = column.regexp_match(pattern), sa.func.octet_length(column)
+        return condition | sa.and_(octets > sa.func.length(column), is_like)
 
     def identified(self, ids: Iterable[str]) -> list[Row]:
         """The rows that these identify, in the first searched column; a query for each part."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, delete, exists, func, literal, select, union_all, update
+from sqlalchemy import Select, and_, case, delete, exists, func, literal, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor
@@ -38,14 +38,19 @@ def _sign_ins(at: InstrumentedAttribute[Any], user_id: InstrumentedAttribute[str
     return select(at.label("at")).where(user_id == UserRow.id).correlate(UserRow)
 
 
-_SIGN_INS = union_all(
+_SIGN_INS_BY_TABLE = (
     _sign_ins(SignInSessionRow.authenticated_at, SignInSessionRow.user_id).where(
         SignInSessionRow.second_factor_due.is_(False)
     ),
     _sign_ins(KnownAddressRow.succeeded_at, KnownAddressRow.user_id),
-    _sign_ins(PasskeyRow.last_used_at, PasskeyRow.user_id),
-    _sign_ins(IdentityRow.last_used_at, IdentityRow.user_id),
-).subquery()
+    _sign_ins(PasskeyRow.last_used_at, PasskeyRow.user_id).where(
+        PasskeyRow.last_used_at.is_not(None)
+    ),
+    _sign_ins(IdentityRow.last_used_at, IdentityRow.user_id).where(
+        IdentityRow.last_used_at.is_not(None)
+    ),
+)
+_SIGN_INS = union_all(*_SIGN_INS_BY_TABLE).subquery()
 # When a user last signed in, as far as it is kept; else null.
 LAST_SIGN_IN = select(func.max(_SIGN_INS.c.at)).scalar_subquery()
 LOCKED = "locked"
@@ -88,7 +93,7 @@ class UserStore(FilteredStore[UserRow]):
     }
     also_searched = (UserRow.name, UserRow.email)
     filters = {
-        "no known sign-in": lambda _: LAST_SIGN_IN.is_(None),
+        "no known sign-in": lambda _: and_(*(~each.exists() for each in _SIGN_INS_BY_TABLE)),
         "no second factor": lambda _: ~(_has(TotpSecretRow) | _has(PasskeyRow)),
         "invited": _invited,
         "disabled": lambda _: UserRow.disabled.is_(True),

@@ -383,3 +383,25 @@ def test_a_filter_of_very_many_looks_at_some_at_a_time(
     assert "only=disabled" in following
     assert "zoe" in operator.get(unescape(following)).text
     assert listed(operator, "invited") == ["zora"]
+
+
+@pytest.mark.parametrize("text", ["lopez", "LÓPEZ", "López", "o\u0301pez", "pez Núñ", "straße"])
+def test_a_search_takes_letters_with_and_without_accents_for_the_same(
+    signed_in: SignedIn, deployment: Deployment, text: str
+):
+    operator = signed_in(READ)
+    deployment.user("jl", id="jl-id", name="José LÓPEZ Núñez", password=None)
+    deployment.user("os", id="os-id", name="Øystein Straße", password=None)
+    found = re.findall(r"/console/users/(\w+)-id", operator.get(LIST, search=text).response.text)
+    assert found == (["os"] if "ß" in text else ["jl"])
+    assert "/jl-id" not in operator.get(LIST, search="lopes").response.text
+
+
+def test_what_patterns_mean_is_searched_as_it_is(signed_in: SignedIn, deployment: Deployment):
+    operator = signed_in(READ)
+    for number, sign in enumerate("*?[]^-\\.|(){}+$%_#&~/ "):
+        deployment.user(f"u{number}", id=f"u{number}-id", name=f"a{sign}b", password=None)
+        html = operator.get(LIST, search=f"a{sign}b").response.text
+        assert re.findall(r"/console/users/(\w+)-id", html) == [f"u{number}"], sign
+    long = operator.get(LIST, search="o" * 300)
+    assert long.status == httpx.codes.OK

@@ -13,6 +13,7 @@ from issuer.clients.operations import REVOKE_TOKENS
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField
+from issuer.fields.ids import fold_id
 from issuer.manifest.rights import effect_on_client
 from issuer.roles import ROLE, Assignment
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
@@ -173,10 +174,18 @@ class ClientsScreen(CollectionScreen):
     SIGN_IN = dict.fromkeys(AT_ONCE, NeedsSignIn.IF_PROTECTED)
 
     def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
-        """When a secret of each was last used, and the last day that verifiers reported."""
+        """What each may do, its roles and own scopes, and when it was last used: a secret of it, and
+        as verifiers reported.
+        """
+        ids = [each.client_id for each in clients]
+        roles = work.assignments.role_names_of_all([*map(fold_id, ids)])
         return {
-            "last_uses": work.clients.last_uses([each.client_id for each in clients]),
+            "last_uses": work.clients.last_uses(ids),
             "last_days": last_days(self.operator, work, CLIENT, clients),
+            "may_do": {
+                each.client_id: [*roles.get(fold_id(each.client_id), ()), *each.scopes]
+                for each in clients
+            },
         }
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class ExplainScreen(ConsoleScreen):
             newest = work.inspections.newest_components
             inspected = newest(_INSPECTED) if operator.holds(AUDIENCE.read) else []
         at = [each for each in inspected if each.audience_id == values.get("audience")]
-        usual = {
+        usual: dict[str, Any] = {
             "kinds": [each.kind for each in readable(operator)],
             "suggested": [f"/console/{each.plural}" for each in readable(operator)],
             "audiences": audiences,
