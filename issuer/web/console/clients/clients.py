@@ -168,8 +168,8 @@ class ClientsScreen(CollectionScreen):
     SUGGESTS = True
     MAX_FORM = MAX_BYTES
     AT_ONCE = {
-        "disable": disabling(CLIENT, lambda _: DISABLES, IS_DISABLED),
         REVOKE_TOKENS.action: each_by("Revoke tokens", REVOKE_TOKENS),
+        "disable": disabling(CLIENT, lambda _: DISABLES, IS_DISABLED),
     }
     SIGN_IN = dict.fromkeys(AT_ONCE, NeedsSignIn.IF_PROTECTED)
 

@@ -82,9 +82,9 @@ class UsersScreen(CollectionScreen):
     KINDS = {"": {"invite": "yes"}}
     SUGGESTS = True
     AT_ONCE = {
-        "disable": disabling(USER, what_disabling_ends, IS_DISABLED),
-        REVOKE_TOKENS.action: each_by("Sign out everywhere", REVOKE_TOKENS),
         ADD: ("Add to the group", add_to_group),
+        REVOKE_TOKENS.action: each_by("Sign out everywhere", REVOKE_TOKENS),
+        "disable": disabling(USER, what_disabling_ends, IS_DISABLED),
     }
     SIGN_IN = dict.fromkeys(("", *AT_ONCE), NeedsSignIn.IF_PROTECTED)
 
@@ -94,8 +94,12 @@ class UsersScreen(CollectionScreen):
             super().authorize_form()
 
     def at_once(self) -> dict[str, str]:
-        offered = {**super().at_once(), ADD: self.AT_ONCE[ADD][0]}
-        return {do: offered[do] for do in offered if do != ADD or self.operator.holds(GROUP.write)}
+        operator = self.operator
+        return {
+            do: label
+            for do, (label, _) in self.AT_ONCE.items()
+            if operator.holds(GROUP.write if do == ADD else USER.write)
+        }
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
         """How each can sign in, their states, roles and last use; what sign-ins are known since."""
