@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, delete, exists, func, literal, select, union_all, update
+from sqlalchemy import Select, and_, case, delete, func, literal, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.authority import Grantor
@@ -57,12 +57,20 @@ LOCKED = "locked"
 _MOST_INVITED = 10_000
 
 
-def _has(row: Any) -> Condition:
-    return exists().where(row.user_id == UserRow.id)
+def _lacks(*of_user: Select[Any]) -> Condition:
+    """Whether a user has none of these: looked up for each user.
+
+    Not by EXISTS, for which PostgreSQL reads these tables as a whole.
+    """
+    return and_(*(each.limit(1).scalar_subquery().is_(None) for each in of_user))
+
+
+def _of_user(user_id: Any) -> Select[Any]:
+    return select(user_id).where(user_id == UserRow.id).correlate(UserRow)
 
 
 def _invited(now: datetime) -> Condition:
-    """Of very many invitations, some."""
+    """Whether a user has an open invitation: one of the first `_MOST_INVITED`."""
     invited = select(InvitationRow.user_id).where(InvitationRow.expires_at > now)
     return UserRow.disabled.is_(False) & UserRow.id.in_(invited.limit(_MOST_INVITED))
 
@@ -93,8 +101,10 @@ class UserStore(FilteredStore[UserRow]):
     }
     also_searched = (UserRow.name, UserRow.email)
     filters = {
-        "no known sign-in": lambda _: and_(*(~each.exists() for each in _SIGN_INS_BY_TABLE)),
-        "no second factor": lambda _: ~(_has(TotpSecretRow) | _has(PasskeyRow)),
+        "no known sign-in": lambda _: _lacks(*_SIGN_INS_BY_TABLE),
+        "no second factor": lambda _: _lacks(
+            _of_user(TotpSecretRow.user_id), _of_user(PasskeyRow.user_id)
+        ),
         "invited": _invited,
         "disabled": lambda _: UserRow.disabled.is_(True),
     }

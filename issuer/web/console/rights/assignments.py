@@ -25,7 +25,7 @@ from issuer.values import lazy_property
 from issuer.web.console.screens.events import READ
 from issuer.web.console.screens.operator import Operator, readable
 from issuer.web.console.screens.resource import ResourceScreen
-from issuer.web.console.screens.resource_form import Choices, choices_of
+from issuer.web.console.screens.resource_form import NameChoices, choices_of
 from issuer.web.console.screens.views import MOST_COUNTED, PAGE, Listing, count_text
 
 _PLACES = 5
@@ -89,7 +89,7 @@ def assignments_section(
     Roles and audiences are to choose from, or those like what was `typed`; without `audiences`,
     these are read.
     """
-    known = Choices(audiences, is_all=True)
+    known = NameChoices(audiences, is_all=True)
     if not 0 < len(audiences) < _SHOWN:
         known = choices_of(operator, work, AUDIENCE, typed.get("audience", ""))
     held = work.assignments.roles_of(key)

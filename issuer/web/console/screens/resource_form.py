@@ -67,7 +67,7 @@ def field_errors(error: InvalidField, within: str = "") -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class NameChoices:
     """Names to choose from: all there are, or those like a text; the list at `path` suggests more.
 
     `only` is the one AgentOS, among audiences.
@@ -85,10 +85,13 @@ def choices_of(
     resource_type: ResourceType[Any, Any],
     like: str = "",
     most: int = _SHOWN_KEYS,
-) -> Choices:
-    """Those of a type. None without the scope to read them: they can be typed."""
+) -> NameChoices:
+    """Names of all resources of a type, or of those `like` a text where there are more than `most`.
+
+    None without the scope to read them: they can be typed.
+    """
     if not operator.holds(resource_type.read):
-        return Choices()
+        return NameChoices()
     collection, path = work.collection(resource_type), f"/console/{resource_type.plural}"
     found = collection.page(None, most + 1)
     is_all = len(found) <= most
@@ -97,7 +100,7 @@ def choices_of(
     names = tuple(map(resource_type.name_of, found))
     others = [each for each in names if each != work.audiences.own_id]
     is_only = is_all and resource_type is AUDIENCE and len(others) == 1
-    return Choices(names, is_all, path, others[0] if is_only else "")
+    return NameChoices(names, is_all, path, others[0] if is_only else "")
 
 
 def names_to_pick(

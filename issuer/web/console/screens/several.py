@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.responses import Response
 
@@ -11,9 +11,6 @@ from issuer.errors import InvalidField
 from issuer.operations import About, Operation, OperationQuestion
 from issuer.operations.operation import names_in_words
 from issuer.resources import Command, ResourceType
-
-if TYPE_CHECKING:
-    from issuer.web.console.screens.collection import CollectionScreen
 
 MOST = 100
 SELECT = "select "  # and the key: the name of a box
@@ -25,7 +22,7 @@ AtOnce: TypeAlias = tuple[str, Callable[[Any], Response]]
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeOfEach:
     """What is done to each of them, as to one: a question about some, and a sentence about one."""
 
     ask: Callable[[UnitOfWork, About], OperationQuestion]
@@ -37,7 +34,7 @@ class Change:
 def each_by(label: str, operation: Operation[Any]) -> AtOnce:
     """An operation on each of them."""
     assert operation.question is not None
-    change = Change(
+    change = ChangeOfEach(
         operation.question,
         lambda work, key: operation.do(work, key, ""),
         lambda key: operation.command(key, ""),
@@ -51,7 +48,7 @@ def disabling(
 ) -> AtOnce:
     """Disable each of them; `ends` says what that means."""
     patch = {"disabled": True}
-    change = Change(
+    change = ChangeOfEach(
         lambda _, about: OperationQuestion(f"Disable {about.name}?", ends(about), "Disable"),
         lambda work, key: work.collection(resource_type).update(key, patch),
         lambda key: resource_type.update_command(key, patch),
@@ -60,7 +57,7 @@ def disabling(
     return "Disable", lambda screen: apply_to_each(screen, change)
 
 
-def selected(screen: "CollectionScreen") -> list[Any]:
+def selected(screen: Any) -> list[Any]:
     """The resources that the form selects; `InvalidField` for none and for too many."""
     keys = screen.form.get(_SELECTED, "").splitlines()
     keys += [name.removeprefix(SELECT) for name in screen.form if name.startswith(SELECT)]
@@ -70,7 +67,7 @@ def selected(screen: "CollectionScreen") -> list[Any]:
         return [work.collection(screen.TYPE).get(key) for key in dict.fromkeys(keys)]
 
 
-def apply_to_each(screen: "CollectionScreen", change: Change) -> Response:
+def apply_to_each(screen: Any, change: ChangeOfEach) -> Response:
     """All of it or nothing, once the question about these was confirmed."""
     of, form, operator = screen.TYPE, screen.form, screen.operator
     names = {of.key_of(each): of.name_of(each) for each in selected(screen)}

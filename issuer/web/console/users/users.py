@@ -53,7 +53,7 @@ def what_disabling_ends(about: About) -> str:
 
 
 def add_to_group(screen: "UsersScreen") -> Response:
-    """As the page of the group does it, which asks first, and has the answer."""
+    """Let the page of the group add the selected users: it asks first, and has the answer."""
     name, users = screen.form.get(GROUP.name, "").strip(), selected(screen)
     try:
         with screen.operator.work(GROUP.read) as work:
