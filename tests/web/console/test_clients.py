@@ -118,13 +118,14 @@ def test_only_an_admin_creates_a_client_with_rights_at_the_issuer(
 def test_the_list_says_state_audiences_and_last_use(
     admin: Browser, deployment: Deployment, token_endpoint: TokenDriver
 ):
-    client = deployment.client("ci-bot", name="Pipeline")
+    deployment.role("reader", ["agents:read"])
+    client = deployment.client("ci-bot", ["reader"], name="Pipeline", scopes=["agents:web:run"])
     deployment.client("old-bot", disabled=True)
     token_endpoint.client_credentials(client)
     deployment.services.tokens.last_use.write()
     text = admin.get(LIST).text
-    assert "ci-bot Pipeline secret client credentials my-os just now" in text
-    assert "old-bot disabled secret client credentials my-os never" in text
+    assert "ci-bot Pipeline reader, agents:web:run client credentials my-os just now" in text
+    assert "old-bot disabled none client credentials my-os never" in text
     assert "old-bot" not in admin.get(LIST, search="ci").text
 
 
