@@ -174,8 +174,8 @@ class ClientsScreen(CollectionScreen):
     SIGN_IN = dict.fromkeys(AT_ONCE, NeedsSignIn.IF_PROTECTED)
 
     def about(self, work: UnitOfWork, clients: Sequence[Client]) -> dict[str, Any]:
-        """What each may do, its roles and own scopes, and when it was last used: a secret of it, and
-        as verifiers reported.
+        """What each may do, by roles and own scopes; when a secret was last used, and the last day
+        that verifiers reported.
         """
         ids = [each.client_id for each in clients]
         roles = work.assignments.role_names_of_all([*map(fold_id, ids)])

@@ -110,13 +110,13 @@ class ResourceScreen(ResourceTypeScreen):
 
     def show(self) -> Response:
         """Whoever names it in the URL by what people call it is sent to its page."""
-        named = self.visit.request.path_params["key"]
         try:
-            is_protected, _ = self.is_protected, self.resource
+            _ = self.resource
         except NotFound:
             with self.operator.work(self.TYPE.read) as work:
-                found = work.collection(self.TYPE).find(named)
+                found = work.collection(self.TYPE).find(self.visit.request.path_params["key"])
             return self.site.to(page_of(self.TYPE, self.TYPE.key_of(found)))
+        is_protected = self.is_protected
         for name, show in {"edit": ResourceScreen.edit, **self.FORMS}.items():
             if name in self.visit.query:
                 self.operator.require_may_change(self.TYPE.write, is_protected=is_protected)
