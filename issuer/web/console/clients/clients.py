@@ -13,7 +13,6 @@ from issuer.clients.operations import REVOKE_TOKENS
 from issuer.composition import UnitOfWork
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField
-from issuer.fields.ids import fold_id
 from issuer.manifest.rights import effect_on_client
 from issuer.roles import ROLE, Assignment
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
@@ -178,14 +177,11 @@ class ClientsScreen(CollectionScreen):
         that verifiers reported.
         """
         ids = [each.client_id for each in clients]
-        roles = work.assignments.role_names_of_all([*map(fold_id, ids)])
+        roles = work.assignments.role_names_of_all(ids)
         return {
             "last_uses": work.clients.last_uses(ids),
             "last_days": last_days(self.operator, work, CLIENT, clients),
-            "may_do": {
-                each.client_id: [*roles.get(fold_id(each.client_id), ()), *each.scopes]
-                for each in clients
-            },
+            "may_do": {e.client_id: [*roles[e.client_id], *e.scopes] for e in clients},
         }
 
     def picks(self, values: Mapping[str, str]) -> dict[str, Any]:
