@@ -40,7 +40,7 @@ _PAGE = 500
 LOOKED_AT, MOST_SORTED = 200_000, 10_000
 _LONGEST_PATTERN = 40
 # With a filter, which may look other tables up for each row.
-FILTERED = 20_000
+FILTERED = 10_000
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)

@@ -60,9 +60,8 @@ def test_tokens_of_clients_are_revoked(admin: Browser, deployment: Deployment):
 def test_users_are_added_to_a_group_as_on_its_page(signed_in: SignedIn, deployment: Deployment):
     deployment.role("reader", ["agents:read"])
     deployment.group("Platform", [], ["reader"], id="platform")
-    operator = signed_in("issuer:groups:write", "issuer:users:read")
-    assert "Add to the group" in operator.get(USERS).text
-    assert operator.get(USERS).form(USERS).buttons == [("do", "add-members")]
+    operator = signed_in("issuer:groups:write", WRITE)
+    assert ("do", "add-members") in operator.get(USERS).form(USERS).buttons
     asked = select(operator, USERS, "add-members", "alice-id", "bob-id", group="platform")
     assert "Add alice, bob to Platform?" in asked.text
     assert "agents:read" in asked.text
@@ -70,8 +69,17 @@ def test_users_are_added_to_a_group_as_on_its_page(signed_in: SignedIn, deployme
     assert "Added to Platform: alice, bob." in operator.follow(done).text
     wrong = select(operator, USERS, "add-members", "alice-id", group="nowhere")
     assert (wrong.status, "There is no group 'nowhere'." in wrong.text) == (400, True)
-    refused = forged(deployment, operator, USERS, **{"do": "disable", "select alice-id": "yes"})
-    assert refused.status == httpx.codes.FORBIDDEN
+
+
+@pytest.mark.parametrize("scope", [WRITE, "issuer:groups:write"])
+def test_who_may_not_change_both_adds_nobody_to_a_group(
+    signed_in: SignedIn, deployment: Deployment, scope: str
+):
+    deployment.group("Platform", [], [], id="platform")
+    operator = signed_in(scope, "issuer:users:read", "issuer:groups:read")
+    assert "Add to the group" not in operator.get(USERS).text
+    form = {"do": "add-members", "select alice-id": "yes", "group": "platform"}
+    assert forged(deployment, operator, USERS, **form).status == httpx.codes.FORBIDDEN
 
 
 def test_none_and_too_many_are_refused(

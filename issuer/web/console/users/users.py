@@ -88,18 +88,9 @@ class UsersScreen(CollectionScreen):
     }
     SIGN_IN = dict.fromkeys(("", *AT_ONCE), NeedsSignIn.IF_PROTECTED)
 
-    def authorize_form(self) -> None:
-        """The page of the group decides who is added to it."""
-        if self.form.get("do") != ADD:
-            super().authorize_form()
-
     def at_once(self) -> dict[str, str]:
-        operator = self.operator
-        return {
-            do: label
-            for do, (label, _) in self.AT_ONCE.items()
-            if operator.holds(GROUP.write if do == ADD else USER.write)
-        }
+        may_add = self.operator.holds(GROUP.write)
+        return {do: label for do, label in super().at_once().items() if do != ADD or may_add}
 
     def about(self, work: UnitOfWork, users: Sequence[User]) -> dict[str, Any]:
         """How each can sign in, their states, roles and last use; what sign-ins are known since."""
