@@ -78,7 +78,7 @@ def apply_to_each(screen: Any, change: ChangeOfEach) -> Response:
         question = replace(change.ask(work, about), points=tuple(names.values()))
     if (form.get("confirmed"), form.get(_ANSWERS)) != ("yes", question.subject):
         fields = {"do": form["do"], _SELECTED: "\n".join(keys), _ANSWERS: question.subject}
-        return screen.ask(
+        asked: Response = screen.ask(
             question.what,
             question.says,
             question.button,
@@ -86,9 +86,11 @@ def apply_to_each(screen: Any, change: ChangeOfEach) -> Response:
             points=question.points,
             commands=tuple(map(change.command, keys[:_COMMANDS])),
         )
+        return asked
     with operator.work(of.write) as work:
         for key in keys:
             change.do(work, key)
     first, *others = names.values()
     more = f" The same for {names_in_words(others)}." if others else ""
-    return screen.finished(change.done.format(name=first) + more)
+    done: Response = screen.finished(change.done.format(name=first) + more)
+    return done
