@@ -108,7 +108,10 @@ class TokenAlgorithm(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """RFC 6749 §5.2, RFC 8707 §2, RFC 8628 §3.5; the last two as in RFC 6749 §4.1.2.1."""
+    """RFC 6749 §5.2, RFC 8707 §2, RFC 8628 §3.5, RFC 9449 §12.2.
+
+    The last two are as in RFC 6749 §4.1.2.1.
+    """
 
     INVALID_REQUEST = "invalid_request"
     INVALID_CLIENT = "invalid_client"
@@ -123,6 +126,8 @@ class ErrorCode(StrEnum):
     SLOW_DOWN = "slow_down"
     ACCESS_DENIED = "access_denied"
     EXPIRED_TOKEN = "expired_token"  # noqa: S105 - the error's name
+    INVALID_DPOP_PROOF = "invalid_dpop_proof"
+    USE_DPOP_NONCE = "use_dpop_nonce"
     SERVER_ERROR = "server_error"
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 
@@ -148,6 +153,8 @@ ID_JAG_TYPE = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-gr
 # draft-ietf-oauth-identity-assertion-authz-grant-03 §7.2
 ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
 FEED_TYPE = "revocations+jwt"
+DPOP_PROOF_TYPE = "dpop+jwt"  # RFC 9449 §4.2
+DPOP = "DPoP"  # the header, the authentication scheme and the `token_type` (RFC 9449 §5, §7.1)
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 

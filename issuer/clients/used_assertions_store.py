@@ -37,17 +37,21 @@ class _Use(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class UsedAssertions:
-    """Kept as digests until they expire; a client that has used too many must wait."""
+    """Kept as digests until they expire; a client that has used too many must wait.
+
+    Proofs of possession are kept likewise, by the thumbprint of their key in place of the client.
+    """
 
     _database: Database
     _clock: Clock
     _metrics: Metrics = field(default_factory=Metrics)
     most: int = MAX_OF_A_CLIENT
+    thread: str = "assertion-writer"
 
     def __post_init__(self) -> None:
         self._uncounted: dict[str, int] = {}  # how many more uses of a client are not counted
         self._full_until: dict[str, datetime] = {}
-        self.writer = BatchWorker("assertion-writer", self._use_all)
+        self.writer = BatchWorker(self.thread, self._use_all)
 
     async def use(self, client_id: str, name: str, expires_at: datetime) -> None:
         """Durable when it returns. `name` tells it apart from others of the same client.
@@ -100,7 +104,8 @@ class UsedAssertions:
         if until is not None and self._clock() < until:
             self._metrics.rate_limited(ASSERTIONS)
             retry_after = int(_RETRY_AFTER.total_seconds())
-            raise TooManyRequests(f"more than {self.most} assertions of a client", retry_after)
+            reason = f"more than {self.most} assertions of a client, or proofs by a key"
+            raise TooManyRequests(reason, retry_after)
 
     def _is_full(self, connection: Connection, client_id: str, number: int) -> bool:
         """Whether the client has used `most` that have not expired, and must wait with `number`.
@@ -118,7 +123,7 @@ class UsedAssertions:
         if connection.scalar(used.offset(self.most - 1).limit(1)) is not None:
             self._full_until[client_id] = now + _RETRY_AFTER
             return True
-        self._uncounted[client_id] = _COUNT_EVERY
+        self._uncounted[client_id] = max(_COUNT_EVERY, self.most // 500)
         return False
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -32,6 +33,10 @@ _CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
 _MAX_URL = 1024
 _URL = re.compile(rf"(?=.{{1,{_MAX_URL}}}\Z)[a-z]+://[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%-]+")
 MAX_RESOURCES = 20
+_VISIBLE = re.compile(r"[!-~]{1,2048}")
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")  # RFC 3986 §2.3
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def require_registrable(uri: str) -> str:
@@ -105,6 +110,47 @@ def require_https(member: str, url: str, own_url: str) -> None:
     """`InvalidField` for a plain http URL, unless this issuer has one as well."""
     if url.startswith("http://") and urlsplit(own_url).scheme != "http":
         raise InvalidField(member, "must be https: only with an http ISSUER_URL it may be http")
+
+
+@lru_cache(256)
+def normalized_url(url: str) -> str | None:
+    """The http URL without query and fragment, as RFC 3986 §6.2.2 and §6.2.3 normalize it.
+
+    Equal for two URLs that name one resource. None for what is no such URL, or has user
+    information.
+    """
+    if not _VISIBLE.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(_ENCODED.sub(_decode_unreserved, url))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    shown_port = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{host}{shown_port}{_without_dot_segments(parts.path)}"
+
+
+def _decode_unreserved(encoded: re.Match[str]) -> str:
+    """RFC 3986 §6.2.2.2: what need not be encoded is not, and the rest is in upper case."""
+    character = chr(int(encoded[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else encoded[0].upper()
+
+
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986 §5.2.4, of an absolute or empty path."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1:] in (["."], [".."]):
+        kept.append("")  # what is left names a folder
+    return f"/{'/'.join(kept)}"
 
 
 def _agentos_url(text: str) -> str:

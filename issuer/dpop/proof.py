@@ -1,0 +1,190 @@
+"""One proof of possession: what must be true of it by itself (RFC 9449 §4.3). Pure functions."""
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, import_key
+from joserfc.util import urlsafe_b64decode
+
+from issuer.errors import IssuerError
+from issuer.fields.json import strict_json
+from issuer.fields.urls import normalized_url
+from issuer.values import value
+from issuer.vocabulary import DPOP_PROOF_TYPE, ErrorCode, SigningAlgorithm
+
+ALGORITHMS = tuple(alg.value for alg in SigningAlgorithm)
+MAX_AGE = timedelta(seconds=60)
+MAX_BYTES = 4_096
+MAX_JTI = 255
+_HEADER = b"dpop"
+_RSA_BITS = range(2_048, 4_097)
+_MAX_EXPONENT_BITS = 32  # a check takes a hundred times as long with as many as the modulus has
+_MAX_KEYS = 1_024
+_KEY_OF_ALG = {"RS256": "RSA", "PS256": "RSA", "ES256": "P-256"}  # and Ed25519 of the others
+_PUBLIC = ("kty", "crv", "x", "y", "n", "e")
+_PRIVATE = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
+_REQUIRED = {"jti": str, "htm": str, "htu": str, "iat": (int, float)}
+_REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+_REGISTRY.max_header_length = MAX_BYTES  # a public RSA key is longer than the 512 bytes of joserfc
+
+
+class DPoPError(IssuerError):
+    """A proof, or an access token without the proof that it needs, is refused.
+
+    `error` is the code of RFC 9449 §12.2 or RFC 6750 §3.1; `nonce` is one that the client may use.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        error: str = ErrorCode.INVALID_DPOP_PROOF.value,
+        nonce: str | None = None,
+    ) -> None:
+        super().__init__(description)
+        self.error = error
+        self.nonce = nonce
+
+
+@value
+class SentProof:
+    """The `DPoP` headers of a request, and the method and path that a proof must name."""
+
+    headers: list[bytes] = field(repr=False)
+    method: str
+    path: str
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> "SentProof":
+        """What the request of an ASGI scope has sent."""
+        headers = [content for name, content in scope["headers"] if name == _HEADER]
+        raw_path: bytes | None = scope.get("raw_path")
+        path = quote(scope["path"]) if raw_path is None else raw_path.decode("latin-1")
+        return cls(headers, scope["method"], path)
+
+
+@value
+class Proof:
+    """A valid proof by the key of the thumbprint `jkt` (RFC 7638). It may have been used before."""
+
+    jkt: str
+    jti: str = field(repr=False)
+    issued_at: datetime
+    nonce: object = field(repr=False)
+
+    @property
+    def expires_at(self) -> datetime:
+        """From when on it is too old."""
+        return self.issued_at + MAX_AGE
+
+
+def check_proof(
+    sent: SentProof, origin: str, now: datetime, access_token: str | None = None
+) -> Proof:
+    """The one proof of the request, to a server at `origin`, such as `https://id.example`.
+
+    `DPoPError` says which check failed. With an `access_token`, the proof must be for it.
+    """
+    if len(sent.headers) != 1:
+        raise DPoPError("Send one DPoP header.")
+    (encoded,) = sent.headers
+    if len(encoded) > MAX_BYTES:
+        raise DPoPError(f"The proof has more than {MAX_BYTES} bytes.")
+    jkt, claims = _verified(encoded)
+    _require_request(claims, sent, origin)
+    issued_at = _issued_at(claims["iat"], now)
+    if access_token is not None:
+        digest = sha256(access_token.encode("utf-8", "surrogatepass")).digest()
+        ath = urlsafe_b64encode(digest).decode().rstrip("=")
+        if not hmac.compare_digest(ath, _text(claims.get("ath"))):
+            raise DPoPError("ath of the proof is not the hash of the access token.")
+    return Proof(jkt, claims["jti"], issued_at, claims.get("nonce"))
+
+
+def _verified(encoded: bytes) -> tuple[str, dict[str, Any]]:
+    """The thumbprint of the key that has signed the proof, and its claims."""
+    try:
+        signed = jws.extract_compact(encoded, registry=_REGISTRY)
+        header = strict_json(urlsafe_b64decode(signed.segments["header"]))
+        claims = strict_json(signed.payload)
+    except (JoseError, ValueError, TypeError, RecursionError):
+        raise DPoPError("The proof is not a JWT, with each member once.") from None
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        raise DPoPError("The proof is not a JWT of JSON objects.")
+    for name, kind in _REQUIRED.items():
+        if not isinstance(claims.get(name), kind) or isinstance(claims[name], bool):
+            raise DPoPError(f"{name} of the proof is missing, or of another type.")
+    if header.get("typ") != DPOP_PROOF_TYPE:
+        raise DPoPError(f"typ of the proof is not {DPOP_PROOF_TYPE}.")
+    if header.get("alg") not in ALGORITHMS:
+        raise DPoPError(f"alg of the proof is none of {', '.join(ALGORITHMS)}.")
+    if "crit" in header or "b64" in header:
+        raise DPoPError("The header of the proof requires an extension.")
+    key, jkt = _public_key(header.get("jwk"), header["alg"])
+    try:
+        is_signed = jws.validate_compact(signed, key, registry=_REGISTRY)
+    except (JoseError, ValueError, TypeError):
+        is_signed = False
+    if not is_signed:
+        raise DPoPError("The signature of the proof is not by its jwk.")
+    return jkt, claims
+
+
+def _public_key(jwk: object, alg: str) -> tuple[Key, str]:
+    """The key, and its thumbprint (RFC 7638)."""
+    if not isinstance(jwk, dict):
+        raise DPoPError("jwk of the proof is missing, or no JSON object.")
+    if not _PRIVATE.isdisjoint(jwk):
+        raise DPoPError("jwk of the proof holds a private or symmetric key.")
+    members = {name: jwk[name] for name in _PUBLIC if name in jwk}
+    kind = members.get("crv", members.get("kty"))
+    if kind != _KEY_OF_ALG.get(alg, "Ed25519"):
+        raise DPoPError(f"jwk of the proof is no key for {alg}.")
+    try:
+        return _imported(json.dumps(members, sort_keys=True))
+    except (JoseError, ValueError, TypeError):
+        raise DPoPError("jwk of the proof is not a valid key, or of a size not allowed.") from None
+
+
+@lru_cache(_MAX_KEYS)
+def _imported(jwk: str) -> tuple[Key, str]:
+    """Takes longer than verifying a signature with it. `ValueError` for a size not allowed."""
+    key = import_key(json.loads(jwk))
+    public = key.raw_value
+    if isinstance(public, RSAPublicKey):
+        exponent = public.public_numbers().e
+        if public.key_size not in _RSA_BITS or exponent.bit_length() > _MAX_EXPONENT_BITS:
+            raise ValueError("size")
+    return key, key.thumbprint()
+
+
+def _require_request(claims: Mapping[str, Any], sent: SentProof, origin: str) -> None:
+    """The request that the proof is for: its method, and its URL without query and fragment."""
+    if not 0 < len(claims["jti"]) <= MAX_JTI:
+        raise DPoPError(f"jti of the proof must have 1 to {MAX_JTI} characters.")
+    if claims["htm"] != sent.method:
+        raise DPoPError("htm of the proof is not the method of the request.")
+    named = normalized_url(claims["htu"])
+    if named is None or named != normalized_url(origin + sent.path):
+        raise DPoPError("htu of the proof is not the URL of the request at this issuer.")
+
+
+def _issued_at(iat: float, now: datetime) -> datetime:
+    if not abs(now.timestamp() - iat) <= MAX_AGE.total_seconds():
+        seconds = int(MAX_AGE.total_seconds())
+        raise DPoPError(f"iat of the proof is not within {seconds} seconds of the issuer's clock.")
+    return datetime.fromtimestamp(iat, UTC)
+
+
+def _text(claim: object) -> str:
+    return claim if isinstance(claim, str) and claim.isascii() else ""

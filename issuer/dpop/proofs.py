@@ -1,0 +1,87 @@
+"""Checking the proofs that requests to this issuer bring, each of which counts once."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from issuer.clients.used_assertions_store import UsedAssertions
+from issuer.clock import Clock
+from issuer.dpop.nonces import Nonces
+from issuer.dpop.proof import ALGORITHMS, DPoPError, Proof, SentProof, check_proof
+from issuer.errors import InvalidCredentials
+from issuer.vocabulary import DPOP, ErrorCode
+
+_INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error of RFC 6750 §3.1
+
+
+@dataclass(eq=False, repr=False)
+class ProofChecks:
+    """At the token endpoint, and at what this issuer protects by access tokens.
+
+    `_nonces` is None where proofs need none.
+    """
+
+    _url: str
+    _used: UsedAssertions
+    _nonces: Nonces | None
+    _clock: Clock
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self._url)
+        # What a proxy makes of host and scheme does not matter: clients know only this URL.
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+
+    def check(self, sent: SentProof, access_token: str | None = None) -> Proof:
+        """The proof, not yet used; `DPoPError` says which check failed (RFC 9449 §4.3)."""
+        proof = check_proof(sent, self._origin, self._clock(), access_token)
+        if self._nonces is not None and not self._nonces.accepts(proof.nonce):
+            raise DPoPError(
+                "nonce of the proof is missing or too old: use that of the header DPoP-Nonce.",
+                ErrorCode.USE_DPOP_NONCE.value,
+                self._nonces.new(),
+            )
+        return proof
+
+    async def use(self, proof: Proof) -> None:
+        """Use a proof, in whichever process; `DPoPError` if it was used before (RFC 9449 §11.1).
+
+        Durable when it returns. `TooManyRequests` if its key has made too many.
+        """
+        try:
+            await self._used.use(proof.jkt, f"dpop\n{proof.jti}", proof.expires_at)
+        except InvalidCredentials:
+            raise DPoPError("jti of the proof was used before.") from None
+
+    def check_token(
+        self, scheme: str, token: str, jkt: str | None, sent: SentProof
+    ) -> Proof | None:
+        """The proof, not yet used, with which a request presents an access token (RFC 9449 §7).
+
+        None for a bearer token. A token that is bound to the key `jkt` counts only under the scheme
+        `DPoP`, and no other token does. `DPoPError`.
+        """
+        is_bound, is_sent_as_bound = jkt is not None, scheme.lower() == DPOP.lower()
+        if is_bound != is_sent_as_bound:
+            right = f"{DPOP}, with a proof" if is_bound else "Bearer"
+            state = "bound" if is_bound else "not bound"
+            problem = f"The access token is {state} to a key: send it under the scheme {right}."
+            raise DPoPError(problem, _INVALID_TOKEN)
+        if not is_bound:
+            return None
+        proof = self.check(sent, token)
+        if proof.jkt != jkt:
+            raise DPoPError("The access token is bound to another key.", _INVALID_TOKEN)
+        return proof
+
+    @property
+    def next_nonce(self) -> str | None:
+        """A nonce for the next proof, where one is needed."""
+        return self._nonces.new() if self._nonces else None
+
+
+def challenge(error: DPoPError | None = None) -> str:
+    """The value of `WWW-Authenticate` for a request without a valid proof (RFC 9449 §7.1)."""
+    members = {"realm": "issuer"}
+    if error is not None:
+        members |= {"error": error.error, "error_description": str(error)}
+    members["algs"] = " ".join(ALGORITHMS)
+    return f"{DPOP} " + ", ".join(f'{name}="{text}"' for name, text in members.items())
