@@ -271,6 +271,9 @@ class Settings(BaseModel):
     second_factor: Literal["optional", "required"] = "optional"
     """`required`: nobody signs in with a password alone. People without a second factor set one up
     when they sign in, also those who were signed in before, and the password grant is refused."""
+    dpop_nonce: Literal["off", "required"] = "off"
+    """`required`: a DPoP proof holds a nonce of this issuer, so that none can be made in advance
+    (RFC 9449 §8)."""
     rate_limit_failures: Rate = "60/minute"
     """Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`."""
     rate_limit_passwords: Rate = "60/minute"

@@ -32,11 +32,6 @@ class TokenType(StrEnum):
     # draft-ietf-oauth-identity-assertion-authz-grant-03 §4.3
     ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
-    @property
-    def token_type(self) -> str:
-        """The `token_type` of an answer with such a token (RFC 8693 §2.2.1)."""
-        return "Bearer" if self is TokenType.ACCESS_TOKEN else "N_A"
-
 
 class AuthMethod(StrEnum):
     """How a client authenticates (RFC 7591 §2).

@@ -67,6 +67,15 @@ class AudienceFields(Fields):
             option="--include-profile/--no-profile",
         ),
     ] = False
+    require_dpop: Annotated[
+        bool,
+        Member(
+            label="Its tokens are bound to a key (DPoP)",
+            help="Whether there is no token for it without a proof of possession (RFC 9449).",
+            control=Control.SWITCH,
+            option="--require-dpop/--no-dpop",
+        ),
+    ] = False
     url: Annotated[
         AgentOSUrl | None,
         Member(

@@ -275,6 +275,15 @@ class ClientFields(Fields):
             item=EXTERNAL_RESOURCE_TEXT,
         ),
     ] = []
+    dpop_bound_access_tokens: Annotated[
+        bool,
+        Member(
+            label="Its tokens are bound to a key (DPoP)",
+            help="Whether it gets no token without a proof of possession (RFC 9449).",
+            control=Control.SWITCH,
+            option="--dpop-bound/--no-dpop-bound",
+        ),
+    ] = False
     disabled: Annotated[bool, DISABLED] = False
 
     def patched(self, patch: Mapping[str, object]) -> Self:
@@ -390,7 +399,7 @@ def _in_list(work: Any, clients: Sequence[Client]) -> Iterator[dict[str, object]
 # What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).
 SELF_DESCRIBED = (
     *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
-    *("redirect_uris", "post_logout_redirect_uris"),
+    *("redirect_uris", "post_logout_redirect_uris", "dpop_bound_access_tokens"),
 )
 CLIENT = ResourceType(
     "client",

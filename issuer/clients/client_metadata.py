@@ -46,6 +46,7 @@ def read_client_metadata(
         **_keys(members),
         "redirect_uris": members.get("redirect_uris", []),
         "post_logout_redirect_uris": members.get("post_logout_redirect_uris", []),
+        "dpop_bound_access_tokens": members.get("dpop_bound_access_tokens", False),
         "user_rights": UserRights.ALL,
     }
     try:

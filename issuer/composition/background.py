@@ -137,6 +137,13 @@ JOBS: tuple[Job, ...] = (
         "`used_assertions`",
         part=lambda parts: parts.tokens.used_assertions.writer,
     ),
+    Job(
+        "proof-writer",
+        "dpop",
+        "when proofs of possession wait",
+        "`used_assertions`",
+        part=lambda parts: parts.tokens.used_proofs.writer,
+    ),
     _cleaner(
         "expired-tokens",
         "tokens",

@@ -15,13 +15,16 @@ from issuer.composition.foundation import Foundation
 from issuer.database import Database
 from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
+from issuer.dpop import ProofChecks
+from issuer.dpop.nonces import Nonces
+from issuer.dpop.proofs import MAX_PROOFS_OF_A_KEY
 from issuer.errors import ConfigurationError, DatabaseUnavailable
 from issuer.federation import Fetcher
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.folder import FolderKeyBackend
 from issuer.keys.private_key import KeyBackend, SealedKeyBackend
 from issuer.keys.rotator import Rotator
-from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, current_mark
+from issuer.keys.sealed_secrets_store import DPOP_NONCES, REFRESH_TOKENS, current_mark
 from issuer.keys.store import KeyStore
 from issuer.refresh_tokens import Lifetimes, RefreshTokens
 from issuer.refresh_tokens.family import RefreshTokenMaker
@@ -132,6 +135,13 @@ class TokenParts:
         chain = OwnChain(database, foundation.chain_key, random)
         self.exchanges = TokenExchanges(database, directory, chain, clock, revocations)
         self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
+        self.used_proofs = UsedAssertions(
+            database, clock, foundation.metrics, MAX_PROOFS_OF_A_KEY, "proof-writer"
+        )
+        nonces = Nonces(foundation.derive(DPOP_NONCES), clock)
+        self.proofs = ProofChecks(
+            url, self.used_proofs, nonces if settings.dpop_nonce == "required" else None, clock
+        )
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll
         )

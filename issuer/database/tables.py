@@ -176,6 +176,7 @@ class AudienceRow(Versioned, SeenByDirectory, Base, table="audiences"):
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
     include_profile: Mapped[bool] = mapped_column(server_default=sa.false())
+    require_dpop: Mapped[bool] = mapped_column(server_default=sa.false())
     url: Mapped[str | None] = mapped_column(sa.String(1024))
     resources: Mapped[list["AudienceResourceRow"]] = _owned()
 
@@ -370,6 +371,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     disabled: Mapped[bool]
     credentials_given: Mapped[dict[str, Any] | None]
     external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(server_default=sa.false())
     act_rules: Mapped[list["ClientActRuleRow"]] = _owned()
     audiences: Mapped[list["ClientAudienceRow"]] = _owned()
     scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = _owned()
@@ -492,7 +494,10 @@ class IdentityGroupRow(OfPeople, Base, table="identity_groups"):
 
 
 class UsedAssertionRow(Base, table="used_assertions"):
-    """An assertion that a client has used, until it expires: none is accepted twice."""
+    """An assertion that a client has used, until it expires: none is accepted twice.
+
+    Or a proof of possession (RFC 9449); then `client_id` is the thumbprint of its key.
+    """
 
     __table_args__ = (sa.Index("ix_used_assertions_of", "client_id", "expires_at"),)
 
@@ -580,6 +585,7 @@ class RefreshFamilyRow(Base, table="refresh_families"):
     `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest. `id` is
     the `sid` of its access tokens, the last of which expires at `access_until`. `session_id` is a
     claim that the client chose; `sign_in_session` is the session in which the user signed in.
+    `jkt` is the thumbprint of the key to which the refresh token of a public client is bound.
     """
 
     id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
@@ -598,6 +604,7 @@ class RefreshFamilyRow(Base, table="refresh_families"):
     rotated_at: Mapped[datetime] = mapped_column(index=True)
     access_until: Mapped[datetime]
     change: Mapped[int] = mapped_column(sa.BigInteger)
+    jkt: Mapped[str | None] = mapped_column(sa.String(43))
 
 
 class ExchangedTokenRow(Base, table="exchanged_tokens"):
@@ -655,7 +662,8 @@ class AuthorizationCodeRow(Base, table="authorization_codes"):
     """An authorization code (RFC 6749 §4.1.2), kept for a day after its use to detect another.
 
     `jti`, `access_until` and `family_id` are what it gave. `change` as for `SignInSessionRow`,
-    for its user, client and audience; no foreign keys, as for `RefreshFamilyRow`.
+    for its user, client and audience; no foreign keys, as for `RefreshFamilyRow`. `dpop_jkt` is the
+    thumbprint of the key to which it is bound (RFC 9449 §10).
     """
 
     __table_args__ = (sa.Index("ix_authorization_codes_of", "user_id", "client_id"),)
@@ -679,14 +687,15 @@ class AuthorizationCodeRow(Base, table="authorization_codes"):
     access_until: Mapped[datetime | None]
     family_id: Mapped[str | None] = mapped_column(sa.String(40))
     change: Mapped[int] = mapped_column(sa.BigInteger)
+    dpop_jkt: Mapped[str | None] = mapped_column(sa.String(43))
 
 
 class DeviceCodeRow(Base, table="device_codes"):
     """A device authorization request (RFC 8628 §3.1), until it expires.
 
     Allowed, it has an authorization code of the same digest; `answered_at` without one: denied.
-    `interval` in seconds, `polled_at` is the last request of the device. No foreign keys, as for
-    `RefreshFamilyRow`.
+    `interval` in seconds, `polled_at` is the last request of the device. `dpop_jkt` as of a code.
+    No foreign keys, as for `RefreshFamilyRow`.
     """
 
     __table_args__ = (sa.Index("ix_device_codes_of", "client_id", "network"),)
@@ -704,6 +713,7 @@ class DeviceCodeRow(Base, table="device_codes"):
     answered_at: Mapped[datetime | None]
     polled_at: Mapped[datetime | None]
     interval: Mapped[int]
+    dpop_jkt: Mapped[str | None] = mapped_column(sa.String(43))
 
 
 class ConsentRow(Base, table="consents"):

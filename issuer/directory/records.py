@@ -15,7 +15,8 @@ from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 class AudienceRecord:
     """An audience as a token sees it. `is_own`: the issuer's admin API.
 
-    `include_profile`: its tokens say name and verified address of the user.
+    `include_profile`: its tokens say name and verified address of the user. `require_dpop`: all
+    are bound to a key.
     """
 
     id: str
@@ -25,6 +26,7 @@ class AudienceRecord:
     is_own: bool
     resources: tuple[str, ...] = ()
     include_profile: bool = False
+    require_dpop: bool = False
 
     def is_named(self, name: str) -> bool:
         """Whether `name` is its id or one of its resources, a trailing slash ignored."""
@@ -206,6 +208,12 @@ class ClientRecord:
     pinned: bool = False
     may_act: frozenset[MayAct] = frozenset()
     external_audiences: tuple[ExternalAudience, ...] = ()
+    dpop_bound_access_tokens: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no credentials, so that its refresh tokens are bound to its key."""
+        return self.token_endpoint_auth_method is AuthMethod.NONE
 
     @property
     def is_self_registered(self) -> bool:

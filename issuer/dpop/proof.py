@@ -34,7 +34,12 @@ _MAX_KEYS = 1_024
 _KEY_OF_ALG = {"RS256": "RSA", "PS256": "RSA", "ES256": "P-256"}  # and Ed25519 of the others
 _PUBLIC = ("kty", "crv", "x", "y", "n", "e")
 _PRIVATE = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
-_REQUIRED = {"jti": str, "htm": str, "htu": str, "iat": (int, float)}
+_REQUIRED: dict[str, type | tuple[type, ...]] = {
+    "jti": str,
+    "htm": str,
+    "htu": str,
+    "iat": (int, float),
+}
 _REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
 _REGISTRY.max_header_length = MAX_BYTES  # a public RSA key is longer than the 512 bytes of joserfc
 

@@ -10,7 +10,11 @@ from issuer.dpop.proof import ALGORITHMS, DPoPError, Proof, SentProof, check_pro
 from issuer.errors import InvalidCredentials
 from issuer.vocabulary import DPOP, ErrorCode
 
-_INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error of RFC 6750 §3.1
+# That have not expired: they do for two minutes, and 2,000 tokens a second are more than one client
+# needs.
+MAX_PROOFS_OF_A_KEY = 500_000
+SCHEME = DPOP.lower()
+INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error of RFC 6750 §3.1
 
 
 @dataclass(eq=False, repr=False)
@@ -56,20 +60,20 @@ class ProofChecks:
     ) -> Proof | None:
         """The proof, not yet used, with which a request presents an access token (RFC 9449 §7).
 
-        None for a bearer token. A token that is bound to the key `jkt` counts only under the scheme
-        `DPoP`, and no other token does. `DPoPError`.
+        None for a bearer token. A token that is bound to the key `jkt` counts only under the
+        `scheme` (in lower case) of DPoP, and no other token does. `DPoPError`.
         """
-        is_bound, is_sent_as_bound = jkt is not None, scheme.lower() == DPOP.lower()
+        is_bound, is_sent_as_bound = jkt is not None, scheme == SCHEME
         if is_bound != is_sent_as_bound:
             right = f"{DPOP}, with a proof" if is_bound else "Bearer"
             state = "bound" if is_bound else "not bound"
             problem = f"The access token is {state} to a key: send it under the scheme {right}."
-            raise DPoPError(problem, _INVALID_TOKEN)
+            raise DPoPError(problem, INVALID_TOKEN)
         if not is_bound:
             return None
         proof = self.check(sent, token)
         if proof.jkt != jkt:
-            raise DPoPError("The access token is bound to another key.", _INVALID_TOKEN)
+            raise DPoPError("The access token is bound to another key.", INVALID_TOKEN)
         return proof
 
     @property

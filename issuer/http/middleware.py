@@ -32,7 +32,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 # Scripts send no cookies with their requests (Fetch §3.2).
 FOR_ANY_ORIGIN = (
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
+    ("Access-Control-Expose-Headers", "DPoP-Nonce, Retry-After, WWW-Authenticate, X-Request-Id"),
 )
 
 log = get_logger(__name__)
@@ -202,7 +202,8 @@ class AllowedMethods:
             allowed = {
                 "Access-Control-Allow-Origin": "*",
                 "Access-Control-Allow-Methods": methods,
-                "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+                "Access-Control-Allow-Headers": "authorization, content-type, dpop,"
+                " mcp-protocol-version",
                 "Access-Control-Max-Age": "7200",
             }
             return Response(status_code=204, headers=allowed)

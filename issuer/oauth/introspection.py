@@ -12,9 +12,9 @@ from issuer.refresh_tokens.family import Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.reading import VerifiedToken, current_scopes, holders_of
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import DPOP, GrantType
 
-_COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id act".split()  # noqa: SIM905
+_COPIED_CLAIMS = "sub aud iss jti client_id exp iat roles sid session_id act cnf".split()  # noqa: SIM905
 
 
 @dataclass(eq=False, repr=False)
@@ -101,6 +101,7 @@ class Introspection(ClientEndpoint):
             "client_id": client.client_id,
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
+            **({"cnf": {"jkt": family.jkt}} if family.jkt else {}),
         }
 
     def _may_refresh(self, family: Family, client: ClientRecord, user: UserRecord) -> bool:
@@ -123,7 +124,7 @@ def _access_token(
         members["roles"] = _roles(token, client, user, held)
     return {
         "scope": _scope_text(token.openid_scopes, held),
-        "token_type": "Bearer",
+        "token_type": "Bearer" if token.jkt is None else DPOP,
         **members,
         **({"username": user.username} if user else {}),
     }

@@ -13,18 +13,19 @@ from issuer.audit import Actor
 from issuer.clients.authentication import PREFIX as CLIENT_SECRET
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import AudienceRecord, ClientRecord, SecretRecord, UserRecord
+from issuer.dpop import DPoPError, challenge
 from issuer.errors import InvalidCredentials, TooManyRequests, Unavailable
 from issuer.fields.networks import network_of
 from issuer.fields.urls import is_client_id
 from issuer.http.middleware import FOR_ANY_ORIGIN
-from issuer.http.requests import InvalidForm, RawHeaders, parameters, receive_body
+from issuer.http.requests import InvalidForm, RawHeaders, parameters, receive_body, values_of
 from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.refresh_tokens.family import FoundToken
 from issuer.telemetry import metrics as labels
 from issuer.token_exchange import UserToken
 from issuer.tokens.issuing import AccessToken
 from issuer.values import value
-from issuer.vocabulary import ErrorCode, TokenType
+from issuer.vocabulary import DPOP, ErrorCode, TokenType
 
 MAX_REQUESTED_SCOPES = 500
 TOO_MANY_REQUESTS = 429  # RFC 6585 §4
@@ -41,11 +42,15 @@ JSON_HEADERS = [*NO_STORE, ("Pragma", "no-cache")]  # RFC 6749 §5.1
 
 @value
 class ReceivedForm:
-    """A request as received: its body is bounded, and not yet parsed."""
+    """A request as received: its body is bounded, and not yet parsed.
+
+    `proofs` are its `DPoP` headers (RFC 9449 §5).
+    """
 
     headers: RawHeaders = field(repr=False)
     body: bytes = field(repr=False)
     actor: Actor
+    proofs: list[bytes] = field(default_factory=list, repr=False)
 
     @property
     def network(self) -> str:
@@ -90,7 +95,8 @@ class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
     `found` is its refresh token and `subject` its subject token, if that was looked up already,
-    `vouched` what its ID-JAG says. `is_retry`: this request has used what counts once already.
+    `vouched` what its ID-JAG says. `jkt` is the thumbprint of the key that it proves to have.
+    `is_retry`: this request has used what counts once already.
     """
 
     parsed: ParsedRequest
@@ -101,6 +107,7 @@ class AuthenticatedRequest:
     found: FoundToken | None = None
     subject: UserToken | None = None
     vouched: Vouched | None = None
+    jkt: str | None = None
     is_retry: bool = False
 
     @property
@@ -117,7 +124,9 @@ async def receive_form(request: Request, actor: Actor) -> ReceivedForm:
     if request.scope["query_string"]:
         raise invalid_request("Send parameters in the body, not in the URL.")
     try:
-        return ReceivedForm(request.scope["headers"], await receive_body(request), actor)
+        headers: RawHeaders = request.scope["headers"]
+        proofs = values_of(headers, b"dpop")
+        return ReceivedForm(headers, await receive_body(request), actor, proofs)
     except InvalidForm as error:
         raise invalid_request(str(error), error.status) from None
 
@@ -211,6 +220,29 @@ class NothingDone(OAuthError):
     @property
     def body(self) -> dict[str, object]:
         return {}
+
+
+class ProofRefused(OAuthError):
+    """A DPoP proof is missing or wrong, at the token endpoint or, `at_resource`, elsewhere.
+
+    RFC 9449 §5, §7.1, §8.
+    """
+
+    def __init__(self, error: DPoPError, *, at_resource: bool = False) -> None:
+        status = 401 if at_resource else None
+        super().__init__(ErrorCode.INVALID_DPOP_PROOF, str(error), status=status)
+        self.error = error.error
+        self._cause = error
+        self._at_resource = at_resource
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        headers = super().headers
+        if self._at_resource:
+            headers.append(("WWW-Authenticate", challenge(self._cause)))
+        if self._cause.nonce is not None:
+            headers.append(("DPoP-Nonce", self._cause.nonce))
+        return headers
 
 
 class BearerError(OAuthError):
@@ -315,7 +347,7 @@ class OAuthResponse:
     is_for_scripts: bool = True
 
     @classmethod
-    def refusing(cls, cause: OAuthError | Unavailable) -> "OAuthResponse":
+    def refusing(cls, cause: OAuthError | TooManyRequests | Unavailable) -> "OAuthResponse":
         """The error response (RFC 6749 §5.2)."""
         error = as_oauth_error(cause)
         return cls(error.status, error.body, error.headers, error)
@@ -327,11 +359,12 @@ class OAuthResponse:
         refresh_token: str | None,
         id_token: str | None,
         issued_token_type: TokenType | None = None,
+        dpop_nonce: str | None = None,
     ) -> "OAuthResponse":
-        """The successful response (RFC 6749 §5.1, RFC 8693 §2.2.1)."""
+        """The successful response (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9449 §5)."""
         body: dict[str, object] = {
             "access_token": token.token,
-            "token_type": "Bearer",
+            "token_type": DPOP if token.jkt else "Bearer",
             "expires_in": token.expires_in,
             "scope": token.scope,
         }
@@ -341,7 +374,10 @@ class OAuthResponse:
             body["id_token"] = id_token
         if issued_token_type is not None:
             body["issued_token_type"] = issued_token_type.value
-            body["token_type"] = issued_token_type.token_type
+            if issued_token_type is not TokenType.ACCESS_TOKEN:
+                body["token_type"] = "N_A"  # noqa: S105 - RFC 8693 §2.2.1
+        if dpop_nonce is not None:
+            return cls(200, body, [*JSON_HEADERS, ("DPoP-Nonce", dpop_nonce)])
         return cls(200, body, JSON_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

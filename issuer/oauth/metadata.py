@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from issuer.dpop import ALGORITHMS
 from issuer.languages import LANGUAGES
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.client_authentication import METHODS
@@ -35,6 +36,7 @@ def metadata(
         "jwks_uri": settings.url + JWKS_PATH,
         "revocations_uri": settings.url + FEED_PATH,
         "grant_types_supported": grants,
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         **_authentication("token", METHODS),
     }
     for endpoint in endpoints:

@@ -117,7 +117,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
     response = {
         "access_token": "A JWT of type at+jwt (RFC 9068), or an ID-JAG: a JWT of type"
         " oauth-id-jag+jwt",
-        "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "N_A"]}),
+        "token_type": _text("`N_A` for an ID-JAG", {**TEXT, "enum": ["Bearer", "DPoP", "N_A"]}),
         "expires_in": _text("Seconds", _SECONDS),
         "scope": "Space-delimited",
         "refresh_token": "Opaque, and replaced at every use. For clients with that grant type,"
@@ -168,6 +168,10 @@ def introspection() -> dict[str, Any]:
         **dict.fromkeys(("exp", "iat"), _SECONDS),
         "roles": {"type": "array", "items": TEXT},
         "act": {"type": "object", "description": "Who acts for the user (RFC 8693 §4.1)"},
+        "cnf": {
+            "type": "object",
+            "description": "`jkt`: the thumbprint of the key to which it is bound (RFC 9449 §6.2)",
+        },
     }
     return _for_clients(
         "introspect",
@@ -214,6 +218,10 @@ _METADATA: dict[str, Any] = {
     "grant_types": {"type": "array", "items": {"enum": sorted(GRANTS_WITH_A_PERSON)}},
     "response_types": {"type": "array", "items": {"const": "code"}},
     "post_logout_redirect_uris": _URIS,
+    "dpop_bound_access_tokens": {
+        "type": "boolean",
+        "description": "Whether all its access tokens are bound to a key (RFC 9449 §5.2)",
+    },
 }
 _REGISTERED: dict[str, Any] = {
     "client_id": TEXT,

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from issuer.audit import Actor, Event
 from issuer.directory import Directory
+from issuer.dpop import DPoPError, SentProof
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.http.requests import caller, values_of
 from issuer.oauth import messages
@@ -92,7 +93,11 @@ class TokenEndpoint:
             with self._tracing.span("parse"):
                 form = await messages.receive_form(http_request, actor)
             fingerprint = self._cache.fingerprint(form)
-            issued = await self._issue_again(form, fingerprint)
+            jkt, issued = None, None
+            if (granted := self._cache.find(fingerprint, self._parts.clock())) is not None:
+                actor = actor.known_as(granted.client.client_id)
+                jkt = await self._proven_key(http_request, form)
+                issued = await self._issue_again(granted, jkt, actor)
             if issued is None:
                 request = messages.parse_form(form)
                 grant = self._server.grant_of(request)
@@ -101,6 +106,10 @@ class TokenEndpoint:
                 actor = authenticated.actor
                 if (requests := self._parts.checks.limits.requests) is not None:
                     await requests.count(authenticated.client.client_id)
+                if granted is None:  # else the proof is used already
+                    jkt = await self._proven_key(http_request, form)
+                if jkt is not None:
+                    authenticated = replace(authenticated, jkt=jkt)
                 issued = await self._issue(grant, authenticated, fingerprint)
         except (messages.OAuthError, TooManyRequests) as error:
             return await self._parts.refuse("token.refused", error, actor)
@@ -111,18 +120,34 @@ class TokenEndpoint:
             issued.refresh_token,
             issued.id_token,
             issued.granted.issued_token_type,
+            self._tokens.proofs.next_nonce if form.proofs else None,
         )
 
+    async def _proven_key(self, http_request: Request, form: messages.ReceivedForm) -> str | None:
+        """The thumbprint of the key whose proof the request of a known client has (RFC 9449 §5).
+
+        None without a proof, which is used when this returns; `ProofRefused` for a wrong one.
+        """
+        if not form.proofs:
+            return None
+        proofs = self._tokens.proofs
+        try:
+            with self._tracing.span("prove"):
+                proof = proofs.check(SentProof.of(http_request.scope))
+                await proofs.use(proof)
+        except DPoPError as error:
+            raise messages.ProofRefused(error) from None
+        return proof.jkt
+
     async def _issue_again(
-        self, form: messages.ReceivedForm, fingerprint: bytes | None
+        self, granted: Granted, jkt: str | None, actor: Actor
     ) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
-        now = self._parts.clock()
-        if (granted := self._cache.find(fingerprint, now)) is None:
+        if granted.authorization.jkt != jkt:
             return None
+        now = self._parts.clock()
         note_client(granted.client.client_id)
-        self._tokens.last_use.note(granted.secret, now, form.actor.address)
-        actor = form.actor.known_as(granted.client.client_id)
+        self._tokens.last_use.note(granted.secret, now, actor.address)
         outcome = await self._audit(self._sign(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None
 
@@ -140,7 +165,8 @@ class TokenEndpoint:
                 break
             await self._wait_until(outcome.instant)
             with self._tracing.span("authenticate"):
-                request = await self._parts.checks.authenticate(request.parsed, again=True)
+                again = await self._parts.checks.authenticate(request.parsed, again=True)
+            request = replace(again, jkt=request.jkt)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
@@ -242,7 +268,8 @@ class GrantedCache:
 
     A service sends the same bytes each time it needs a token. An entry is valid until the directory
     drops the client, as it does at every change, or the secret expires. Only for grants decided
-    from memory: they depend on nothing else.
+    from memory: they depend on nothing else. A token that is bound to a key is cached under the
+    header of its proof, which holds the key.
     """
 
     def __init__(self, directory: Directory, max_entries: int = 100_000) -> None:
@@ -253,8 +280,10 @@ class GrantedCache:
         self._last_of: dict[str, bytes] = {}
 
     def fingerprint(self, form: messages.ReceivedForm) -> bytes | None:
-        """A keyed hash of all that the grant depends on: the credentials and the form."""
+        """A keyed hash of all that the grant depends on: credentials, form, and key."""
         credentials = values_of(form.headers, b"authorization")
+        if form.proofs:
+            credentials += [proof.partition(b".")[0] for proof in form.proofs]
         if len(form.body) + sum(map(len, credentials)) > _MAX_CACHED_BYTES:
             return None
         # `repr` separates the parts unambiguously.

@@ -52,6 +52,11 @@ class IdJag(Authorization):
                 raise ScopeNotCovered(scope)
         return replace(self, scopes=frozenset(scopes))
 
+    @property
+    def needs_key(self) -> bool:
+        """It opens nothing by itself: only access tokens are bound to keys."""
+        return False
+
     @lazy_property
     def ends_at(self) -> datetime | None:
         """`expires_by`: its scopes are none of this issuer, and do not end here."""

@@ -40,7 +40,8 @@ class Authorization:
 
     `rights` are those of the subject. `openid_scopes` are those of OpenID Connect: part of `scope`,
     but no rights. `act` names who acts for the subject (RFC 8693 §4.1). A token expires at
-    `expires_by` at the latest; `ends_at` takes its rights into account as well.
+    `expires_by` at the latest; `ends_at` takes its rights into account as well. `jkt` is the
+    thumbprint of the key to which it is bound (RFC 9449 §6.1).
     """
 
     # The `typ` of its tokens.
@@ -57,6 +58,7 @@ class Authorization:
     openid_scopes: frozenset[str] = frozenset()
     act: Mapping[str, object] | None = None
     expires_by: datetime | None = None
+    jkt: str | None = None
 
     @classmethod
     def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":
@@ -111,6 +113,11 @@ class Authorization:
         partial = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
         return replace(self, scopes=whole.union(partial))
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether no token may be issued that is not bound to a key."""
+        return self.client.dpop_bound_access_tokens or self.audience.require_dpop
+
     @lazy_property
     def ends_at(self) -> datetime | None:
         """When a token expires at the latest: `expires_by`, or when the first right in it ends."""
@@ -145,6 +152,8 @@ class Authorization:
             claims["session_id"] = self.session_id
         if self.act is not None:
             claims["act"] = self.act
+        if self.jkt is not None:
+            claims["cnf"] = {"jkt": self.jkt}
         return claims
 
     def role_names(self) -> list[str]:

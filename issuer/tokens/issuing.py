@@ -105,7 +105,10 @@ class RevokedUntil:
 
 @value
 class AccessToken:
-    """A signed token: `expires_in` and `exp` in seconds, `scope` as in RFC 6749 §3.3."""
+    """A signed token: `expires_in` and `exp` in seconds, `scope` as in RFC 6749 §3.3.
+
+    `jkt` is the thumbprint of the key to which it is bound.
+    """
 
     token: str = field(repr=False)
     jti: str
@@ -113,16 +116,20 @@ class AccessToken:
     scope: str
     expires_in: int
     exp: int
+    jkt: str | None = None
 
     def details(self, audience_id: str) -> dict[str, object]:
         """What the audit log says of the token."""
-        return {
+        details: dict[str, object] = {
             "audience": audience_id,
             "scope": self.scope,
             "jti": self.jti,
             "kid": self.kid,
             "expires_in": self.expires_in,
         }
+        if self.jkt is not None:
+            details["jkt"] = self.jkt
+        return details
 
     @property
     def issued_at(self) -> datetime:
@@ -169,6 +176,7 @@ class TokenIssuer:
             scope=claims.get("scope", ""),
             expires_in=int(lifetime.total_seconds()),
             exp=claims["exp"],
+            jkt=authorization.jkt,
         )
 
     def has_seen(self, feed_count: int) -> bool:

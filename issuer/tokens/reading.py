@@ -47,6 +47,12 @@ class VerifiedToken(TokenIdentity):
         return OPENID in self.openid_scopes and not self.scopes
 
     @property
+    def jkt(self) -> str | None:
+        """The thumbprint of the key to which it is bound (RFC 9449 §6.1); None if it is not."""
+        confirmation: Mapping[str, str] = self.claims.get("cnf", {})
+        return confirmation.get("jkt")
+
+    @property
     def actors(self) -> tuple[str, ...]:
         """Who acts for the subject, the last one first (RFC 8693 §4.1); nobody, if nobody does."""
         found, act = [], self.claims.get("act")

@@ -82,7 +82,8 @@ class Grant:
     ) -> Granted:
         """The `ceiling`, narrowed to the scopes `asked`: the same for every grant.
 
-        `beyond` is said of a scope that the ceiling does not cover.
+        It is bound to the key whose proof came with the request. `beyond` is said of a scope that
+        the ceiling does not cover.
         """
         try:
             authorization = ceiling.narrowed_to(asked)
@@ -90,6 +91,14 @@ class Grant:
             raise invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
             raise invalid_scope(beyond, error.scope) from None
+        if request.jkt is not None:
+            authorization = replace(authorization, jkt=request.jkt)
+        elif authorization.needs_key:
+            raise OAuthError(
+                ErrorCode.INVALID_DPOP_PROOF,
+                "Access tokens of this client, or for this audience, are bound to a key: send a"
+                " proof in the header DPoP (RFC 9449).",
+            )
         return Granted(
             request.client,
             request.secret,

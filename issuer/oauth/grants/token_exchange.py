@@ -104,6 +104,8 @@ class TokenExchange(Grant):
     def _id_jag(self, request: messages.AuthenticatedRequest, asked: _ExchangeRequest) -> Granted:
         """For a resource that an administrator listed, whichever token names the user."""
         client, external = request.client, _external(request)
+        if request.jkt is not None:  # rather than an ID-JAG that is not bound
+            raise messages.invalid_request("An ID-JAG is not bound to a key: send no DPoP proof.")
         details: dict[str, object] = {
             "issued_token_type": TokenType.ID_JAG.value,
             "resource": external.resource,
