@@ -58,7 +58,8 @@ class Family:
     predecessor and `salt`, for the request whose digest is `asked`. `id` is the `sid` of its
     access tokens, the last of which expires at `access_until`. `session_id` is a claim that the
     client chose, `sign_in_session` the session in which the user signed in, if in one.
-    `session_times`: when that session began and was last used, None once it is deleted.
+    `session_times`: when that session began and was last used, None once it is deleted. `jkt` is
+    the thumbprint of the key of a public client, without which the token is of no use.
     """
 
     id: str
@@ -76,12 +77,17 @@ class Family:
     digest: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)
     asked: bytes | None = field(default=None, repr=False)
+    jkt: str | None = None
     session_times: tuple[datetime, datetime] | None = None
 
     @property
     def is_of_password_grant(self) -> bool:
         """Whether the user signed in through the client, and in no session."""
         return self.sign_in_session is None
+
+    def is_usable_by(self, jkt: str | None) -> bool:
+        """Whether a request that proves to have the key `jkt`, or none, may use its tokens."""
+        return self.jkt is None or self.jkt == jkt
 
     def is_offered(self, *, is_password_enough: bool) -> bool:
         """Whether users could still get a token by the grant with which the family began."""
@@ -111,13 +117,15 @@ def request_digest(scopes: Iterable[str] | None, session_id: str | None) -> byte
 class ValidatedToken:
     """A token whose family allows its use now, by the request `asked`. Nothing is changed yet.
 
-    `successor` is set where the client repeats a request because its response was lost.
+    `successor` is set where the client repeats a request because its response was lost. `jkt` is
+    the thumbprint of the key to which the next token is bound.
     """
 
     family: Family
     asked: bytes = field(repr=False)
     token: str = field(repr=False)
     successor: str | None = field(default=None, repr=False)
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

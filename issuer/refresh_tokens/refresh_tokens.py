@@ -107,21 +107,27 @@ class RefreshTokens:
             access_until=issue.access_token.expires_at,
             handle=self._maker.handle(token) or b"",
             digest=self._maker.digest(token),
+            jkt=authorization.jkt if authorization.client.is_public else None,
         )
 
-    def present(self, token: str, client_id: str, asked: bytes, actor: Actor) -> ValidatedToken:
+    def present(
+        self, token: str, client_id: str, asked: bytes, actor: Actor, jkt: str | None = None
+    ) -> ValidatedToken:
         """The token, ready for `use`; `InvalidCredentials` if it is not valid.
 
-        `asked` is the `request_digest`.
+        `asked` is the `request_digest`, `jkt` the thumbprint of the key that the request proves to
+        have.
 
-        A reused token revokes its family, and is the same error. A token of another client is
-        refused, and its family is unchanged.
+        A reused token revokes its family, and is the same error. A token of another client, or
+        bound to another key, is refused, and its family is unchanged.
         """
         (family,) = self._families([token])
         if family is None:
             raise InvalidCredentials("unknown refresh token")
         if family.client_id != client_id:
             raise InvalidCredentials("refresh token of another client", family.user_id)
+        if not family.is_usable_by(jkt):  # before anything that would end the family
+            raise InvalidCredentials("refresh token bound to another key", family.user_id)
         if self._clock() >= family.expires_at(self._lifetimes):
             raise InvalidCredentials("expired refresh token", family.user_id)
         if self._clock() >= family.session_expires_at(self._session_lifetimes):
@@ -149,6 +155,7 @@ class RefreshTokens:
         if not presented.successor:
             digest, now = self._maker.digest(successor), self._clock()
             after = replace(after, digest=digest, salt=salt, asked=presented.asked, rotated_at=now)
+            after = replace(after, jkt=presented.jkt or family.jkt)
         return TokenUse(family, after, successor, issue)
 
     def use(self, uses: Sequence[TokenUse]) -> list[str | RevokedUntil]:

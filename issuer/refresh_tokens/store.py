@@ -23,7 +23,7 @@ from issuer.scopes import OFFLINE_ACCESS
 
 _SCOPES = ("scopes", "openid_scopes")
 _COLUMNS = [name for name in Family.__dataclass_fields__ if name != "session_times"]
-_ROTATED = ("digest", "salt", "asked", "rotated_at")
+_ROTATED = ("digest", "salt", "asked", "rotated_at", "jkt")
 _OFFLINE = f'"{OFFLINE_ACCESS}"'
 # For each claim that an entry of the revocation feed may name: the column of a family.
 _COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}

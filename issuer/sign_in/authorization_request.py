@@ -52,6 +52,7 @@ class AuthorizationRequest:
     `expected_user_id`: the user of the `id_token_hint`; nobody else may complete the request.
     `ui_locale` is the first of `ui_locales` that the pages have; None if there is none.
     `code_challenge` is by S256, and empty where a `device` asks, which has the device code.
+    `dpop_jkt` is the thumbprint of the key to which the code is bound (RFC 9449 §10).
     """
 
     id: str
@@ -70,6 +71,7 @@ class AuthorizationRequest:
     expected_user_id: str | None = None
     device: Device | None = None
     ui_locale: str | None = None
+    dpop_jkt: str | None = None
 
     @property
     def grant_type(self) -> GrantType:
@@ -107,8 +109,9 @@ class AuthorizationRequests:
         """The sealed text; `RequestTooLarge`."""
         members = asdict(request) | {name: sorted(getattr(request, name)) for name in _SETS}
         members |= {"created_at": request.created_at.timestamp(), "state": None}
-        if request.device is None:
-            del members["device"]  # earlier versions, which may run beside this one, know none
+        for name in ("device", "dpop_jkt"):
+            if members[name] is None:
+                del members[name]  # earlier versions, which may run beside this one, know neither
         if locale := members.pop("ui_locale"):
             # They refuse this member, but ignore values of `prompt` that they do not know.
             members["prompt"].append(_UI_LOCALE + locale)

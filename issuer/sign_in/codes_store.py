@@ -38,7 +38,10 @@ _CONSUME = (
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationCode:
-    """What a user allowed a client at one audience; from `jti` on, set once it was used."""
+    """What a user allowed a client at one audience; `used_at` to `family_id`: once it was used.
+
+    `dpop_jkt`: the thumbprint of the key without which it is of no use.
+    """
 
     request_id: str
     client_id: str
@@ -58,6 +61,7 @@ class AuthorizationCode:
     jti: str | None = None
     access_until: datetime | None = None
     family_id: str | None = None
+    dpop_jkt: str | None = None
 
 
 class CodeStore(Statements):

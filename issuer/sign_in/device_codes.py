@@ -153,6 +153,7 @@ class DeviceCodes:
             network=site_of(actor.address or ""),
             expires_at=self._clock() + VALID_FOR,
             interval=INTERVAL,
+            dpop_jkt=parameters.dpop_jkt(given),
         )
         try:
             # A bit longer than what is sealed once the user has entered the code.
@@ -174,6 +175,7 @@ class DeviceCodes:
             code_challenge="",
             created_at=self._clock(),
             device=device,
+            dpop_jkt=code.dpop_jkt,
         )
 
     def _require_room(self, store: DeviceCodeStore, code: DeviceCode) -> None:

@@ -17,7 +17,10 @@ _KEPT_FOR = timedelta(minutes=10)  # so that a device learns that its code has e
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """What a client asked for a device, at `address`. `scopes` None: all that the user holds."""
+    """What a client asked for a device, at `address`. `scopes` None: all that the user holds.
+
+    `dpop_jkt`: the thumbprint of the key without which the code is of no use.
+    """
 
     digest: bytes = field(repr=False)
     user_code: bytes = field(repr=False)
@@ -32,6 +35,7 @@ class DeviceCode:
     interval: int
     answered_at: datetime | None = None
     polled_at: datetime | None = None
+    dpop_jkt: str | None = None
 
 
 class DeviceCodeStore(Statements):

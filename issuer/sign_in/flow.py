@@ -172,6 +172,7 @@ class AuthorizationFlow:
             methods=session.methods,
             expires_at=self._clock() + VALID_FOR,
             digest=digest,
+            dpop_jkt=request.dpop_jkt,
         )
 
 

@@ -11,7 +11,7 @@ from issuer.vocabulary import GrantType
 
 NONE, LOGIN, CONSENT, SELECT_ACCOUNT = "none", "login", "consent", "select_account"
 _PROMPTS = {NONE, LOGIN, CONSENT, SELECT_ACCOUNT}
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 digest, base64url: RFC 7636 §4.2
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 as base64url: RFC 7636 §4.2, RFC 7638 §3
 _S256 = "code_challenge_method=S256"
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _OF_REQUEST_OBJECTS = {
@@ -74,12 +74,21 @@ def code_challenge(given: Mapping[str, str]) -> str:
         parameter = "code_challenge_method"
         what = "PKCE with plain is refused" if method == "plain" else "This PKCE method is unknown"
         problem = f"{what}: send {_S256}."
-    elif not _CHALLENGE.fullmatch(challenge):
+    elif not _DIGEST.fullmatch(challenge):
         parameter = "code_challenge"
         problem = "code_challenge must be a SHA-256 digest as base64url: 43 characters, no padding."
     else:
         return challenge
     raise InvalidParameter(parameter, problem)
+
+
+def dpop_jkt(given: Mapping[str, str]) -> str | None:
+    """The thumbprint of the key to which the code is bound (RFC 9449 §10); None without one."""
+    thumbprint = given.get("dpop_jkt")
+    if thumbprint is not None and not _DIGEST.fullmatch(thumbprint):
+        problem = "dpop_jkt must be the SHA-256 thumbprint of a key as base64url: 43 characters."
+        raise InvalidParameter("dpop_jkt", problem)
+    return thumbprint
 
 
 def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:

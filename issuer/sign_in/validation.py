@@ -107,6 +107,7 @@ class Validation:
             expected_user_id=self._expected_user_id(client, given),
             code_challenge=parameters.code_challenge(given),
             created_at=self._clock(),
+            dpop_jkt=parameters.dpop_jkt(given),
         )
 
     def _expected_user_id(self, client: ClientRecord, given: Mapping[str, str]) -> str | None:

@@ -43,6 +43,8 @@ class CodeGrant(EarlierGrant):
         otherwise (draft-ietf-oauth-v2-1 §7.5.3): a code that leaked ends nobody's tokens.
         """
         self._require_verifier(request, code)
+        if code.dpop_jkt is not None and code.dpop_jkt != request.jkt:  # RFC 9449 §10
+            raise self._refusal("bound to another key", code.user_id)
         if code.used_at is not None:
             self._codes.revoke(code, request.actor)
             raise self._refusal("code used before", code.user_id)

@@ -31,6 +31,8 @@ class RefreshToken(EarlierGrant):
         found = await self._refresh_tokens.look_up(text)
         if found is None or found.family.client_id != request.client.client_id:
             return None
+        if not found.family.is_usable_by(request.jkt):
+            return None
         if found.family.is_of_password_grant and not self._directory.remembers_issuers_of_people:
             return None
         return None if self._is_of_issuer(found.family) else replace(request, found=found)
@@ -43,7 +45,9 @@ class RefreshToken(EarlierGrant):
         else:
             client_id, actor = request.client.client_id, request.actor
             with as_invalid_grant(self.wrong):
-                token = self._refresh_tokens.present(text, client_id, asked, actor)
+                token = self._refresh_tokens.present(text, client_id, asked, actor, request.jkt)
+        if request.client.is_public:  # the next token is bound also if this one is not
+            token = replace(token, jkt=request.jkt)
         if not token.family.is_offered(is_password_enough=self.is_password_enough):
             raise self._refusal("the password grant is off", token.family.user_id)
         elsewhere = self._directory.issuers_of_people
