@@ -13,6 +13,7 @@ from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.database.deployment import require_clock_within
 from issuer.directory import ClientRecord
+from issuer.dpop import ProofChecks
 from issuer.errors import Forbidden, InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN, counts_here, covers
@@ -206,6 +207,11 @@ class Administration:
     def read_own_token(self, text: str) -> VerifiedToken:
         """The access token for the admin API; `InvalidCredentials` if it is not valid."""
         return self._tokens.own_reader.read(text)
+
+    @property
+    def proofs(self) -> ProofChecks:
+        """What checks that the caller has the key of its token."""
+        return self._tokens.proofs
 
     @property
     def client_assertions(self) -> "ClientAssertions":

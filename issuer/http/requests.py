@@ -37,9 +37,18 @@ def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
 
 def bearer_token(headers: RawHeaders) -> str | None:
     """The token of the `Authorization` header (RFC 6750 §2.1); of several headers none counts."""
+    scheme, token = access_token(headers)
+    return token if scheme == "bearer" else None
+
+
+def access_token(headers: RawHeaders) -> tuple[str, str]:
+    """The scheme, `bearer` or `dpop`, and the token of the `Authorization` header (RFC 9449 §7.1).
+
+    Both are empty without them, and where there are several headers.
+    """
     sent = values_of(headers, b"authorization")
     scheme, _, token = (sent[0] if len(sent) == 1 else b"").decode("latin-1").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    return (scheme.lower(), token.strip()) if scheme.lower() in {"bearer", "dpop"} else ("", "")
 
 
 async def delay_refusal(clock: Clock, arrived_at: float) -> None:

@@ -8,14 +8,16 @@ from issuer.audit import Actor
 from issuer.clients.client import Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
+from issuer.dpop import DPoPError, SentProof
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.fields.networks import network_of
-from issuer.http.requests import JSON, InvalidForm, bearer_token, caller, receive_body
+from issuer.http.requests import JSON, InvalidForm, access_token, caller, receive_body
 from issuer.oauth.endpoint import EndpointParts
-from issuer.oauth.messages import BearerError, OAuthError, OAuthResponse, quote
+from issuer.oauth.messages import BearerError, OAuthError, OAuthResponse, ProofRefused, quote
 from issuer.rate_limits.request_limits import PublicLimit
 from issuer.scopes import ISSUER_REGISTER, covers
 from issuer.telemetry.metrics import Metrics
+from issuer.tokens.reading import VerifiedToken
 from issuer.vocabulary import ErrorCode
 
 REGISTRATION_PATH = "/oauth2/register"
@@ -44,7 +46,7 @@ class RegistrationEndpoint:
         actor = caller(http_request)
         try:
             if self.needs_token:
-                actor = await self._parts.queries.run(self._admit, http_request, actor)
+                actor = await self._admit(http_request, actor)
             await self._limit.count(network_of(actor.address))
             body = await receive_body(http_request, media_type=JSON)
             client = await self._parts.queries.run(self._register, body, actor)
@@ -57,11 +59,23 @@ class RegistrationEndpoint:
             return OAuthResponse(201, answer_of(client))
         return await self._parts.refuse("registration.refused", refusal, actor)
 
-    def _admit(self, http_request: Request, actor: Actor) -> Actor:
+    async def _admit(self, http_request: Request, actor: Actor) -> Actor:
         """Who the initial access token was issued to; it allows nothing else."""
-        sent = bearer_token(http_request.scope["headers"]) or ""
+        proofs, scope = self._parts.tokens.proofs, http_request.scope
+        scheme, text = access_token(scope["headers"])
+        token = await self._parts.queries.run(self._registering, text)
         try:
-            token = self._administration.read_own_token(sent)
+            proof = proofs.check_token(scheme, text, token.jkt, SentProof.of(scope))
+            if proof is not None:
+                await proofs.use(proof)
+        except DPoPError as error:
+            raise ProofRefused(error, at_resource=True) from None
+        return actor.known_as(token.subject)
+
+    def _registering(self, text: str) -> VerifiedToken:
+        """The active token, with the scope to register clients."""
+        try:
+            token = self._administration.read_own_token(text)
             held = self._administration.load_current_scopes(token)
         except InvalidCredentials:
             raise BearerError("invalid_token", "Send an active initial access token.") from None
@@ -69,7 +83,7 @@ class RegistrationEndpoint:
             raise BearerError(
                 "insufficient_scope", "The token may not register clients.", 403, ISSUER_REGISTER
             )
-        return actor.known_as(token.subject)
+        return token
 
     def _register(self, body: bytes, actor: Actor) -> Client:
         try:
@@ -98,6 +112,8 @@ def answer_of(client: Client) -> dict[str, object]:
         members["client_name"] = client.name
     if client.post_logout_redirect_uris:
         members["post_logout_redirect_uris"] = client.post_logout_redirect_uris
+    if client.dpop_bound_access_tokens:
+        members["dpop_bound_access_tokens"] = True
     if isinstance(client, NewClient):
         members |= {"client_secret": client.client_secret, "client_secret_expires_at": 0}
     return members

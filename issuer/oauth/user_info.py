@@ -1,13 +1,14 @@
-"""The user info endpoint (OpenID Connect Core §5.3), protected as RFC 6750 says."""
+"""The user info endpoint (OpenID Connect Core §5.3), protected as RFC 6750 and RFC 9449 say."""
 
 from starlette.requests import Request
 
 from issuer.background.workers import WorkerPool
 from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
-from issuer.errors import InvalidCredentials, Unavailable
+from issuer.dpop import DPoPError, Proof, SentProof
+from issuer.errors import InvalidCredentials, TooManyRequests, Unavailable
 from issuer.http import requests
-from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse
+from issuer.oauth.messages import NO_STORE, BearerError, OAuthError, OAuthResponse, ProofRefused
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.telemetry.logs import note_client
 from issuer.tokens.reading import VerifiedToken, current_scopes, holders_of
@@ -24,22 +25,31 @@ class UserInfoEndpoint:
 
     async def __call__(self, request: Request) -> OAuthResponse:
         try:
-            token = await _access_token(request)
-            claims = await self._queries.run(self._claims, token)
-        except (OAuthError, Unavailable) as error:
+            scheme, text = await _access_token(request)
+            sent = SentProof.of(request.scope)
+            claims, proof = await self._queries.run(self._claims, scheme, text, sent)
+            if proof is not None:
+                await self._tokens.proofs.use(proof)
+        except DPoPError as error:
+            return OAuthResponse.refusing(ProofRefused(error, at_resource=True))
+        except (OAuthError, TooManyRequests, Unavailable) as error:
             return OAuthResponse.refusing(error)
         return OAuthResponse(200, claims, NO_STORE)
 
-    def _claims(self, text: str) -> dict[str, object]:
+    def _claims(
+        self, scheme: str, text: str, sent: SentProof
+    ) -> tuple[dict[str, object], Proof | None]:
+        """The claims, and the proof that must be used before they are sent."""
         try:
             token, user = self._active(text)
         except InvalidCredentials:
             raise BearerError(
                 "invalid_token", "The access token is not active, or not of this issuer."
             ) from None
+        proof = self._tokens.proofs.check_token(scheme, text, token.jkt, sent)
         if user is None or OPENID not in token.openid_scopes:
             raise BearerError("insufficient_scope", "The token has no openid.", 403, OPENID)
-        return _claims_of(user, token)
+        return _claims_of(user, token), proof
 
     def _active(self, text: str) -> tuple[VerifiedToken, UserRecord | None]:
         token = self._tokens.any_reader.read(text)
@@ -62,8 +72,8 @@ def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:
     return claims
 
 
-async def _access_token(request: Request) -> str:
-    """The token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
+async def _access_token(request: Request) -> tuple[str, str]:
+    """Scheme and token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
     headers = requests.values_of(request.scope["headers"], b"authorization")
     in_form = None
     if request.method == "POST" and requests.is_form(request):
@@ -74,7 +84,8 @@ async def _access_token(request: Request) -> str:
     if len(headers) + (in_form is not None) > 1:
         raise BearerError("invalid_request", "Send one access token, in one way.", 400)
     if in_form is not None:
-        return in_form
-    if (token := requests.bearer_token(request.scope["headers"])) is None:
+        return "bearer", in_form
+    scheme, token = requests.access_token(request.scope["headers"])
+    if not scheme:
         raise BearerError("", "There is no access token.")
-    return token
+    return scheme, token
