@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from issuer.dpop.proof import ALGORITHMS
 from tests.builders import URL, Deployment
+from tests.drivers import TokenAnswer, TokenDriver
 
 TOKEN_URL = f"{URL}/oauth2/token"
 _REGISTRY = jws.JWSRegistry(algorithms=[*ALGORITHMS, "HS256"], strict_check_header=False)
@@ -76,16 +77,24 @@ def ath(token: str) -> str:
     return urlsafe_b64encode(sha256(token.encode()).digest()).decode().rstrip("=")
 
 
-@dataclass(frozen=True)
-class Prover:
-    """Makes headers with proofs by one key, at the time of a deployment."""
+class ProvingDriver(TokenDriver):
+    """Every request to the token endpoint has a new proof by one key, at the time of the clock."""
 
-    deployment: Deployment
-    key: ProofKey = field(default_factory=ProofKey)
+    def __init__(self, deployment: Deployment, key: ProofKey | None = None, **changed: Any) -> None:
+        super().__init__(deployment.http)
+        self.clock = deployment.clock
+        self.key = key or ProofKey()
+        self.changed = changed
 
-    def headers(self, method: str = "POST", path: str = "/oauth2/token", **more: Any) -> Any:
-        """The `DPoP` header of a request; with `token`, also the one that presents it."""
-        now = self.deployment.clock().timestamp()
-        proof = self.key.proof(now, method, URL + path, **more)
-        token = more.get("token")
-        return {"DPoP": proof} | ({} if token is None else {"Authorization": f"DPoP {token}"})
+    def proof(self, *args: Any, **changed: Any) -> str:
+        """A proof that is made now."""
+        return self.key.proof(self.clock().timestamp(), *args, **{**self.changed, **changed})
+
+    def post(self, **request: Any) -> TokenAnswer:
+        headers = {"DPoP": self.proof(), **request.pop("headers", {})}
+        return super().post(headers=headers, **request)
+
+    def presenting(self, token: str, method: str, path: str, **changed: Any) -> dict[str, str]:
+        """The headers of a request to a resource of the issuer (RFC 9449 §7.1)."""
+        proof = self.proof(method, URL + path, **{"token": token, **changed})
+        return {"Authorization": f"DPoP {token}", "DPoP": proof}
