@@ -44,7 +44,8 @@ class Via(BaseModel):
 class Explained(BaseModel):
     """The decision of AgentOS, or of the issuer at its own API, and the reasons.
 
-    `actors` act for the subject of the token, the last one first. `commands` are arguments of
+    `actors` act for the subject of the token, the last one first. `jkt` is the thumbprint of the
+    key to which the token is bound, null if it is not. `commands` are arguments of
     `issuer` that would allow the request, for callers who may read roles.
     """
 
@@ -58,6 +59,7 @@ class Explained(BaseModel):
     held: list[str]
     audience: str
     actors: list[str]
+    jkt: str | None
     commands: list[list[str]]
 
 
@@ -155,8 +157,8 @@ def explain(caller: Caller, question: Question) -> Explained:
         with caller.reading(ROLE.read) as work:
             roles = partial(every, work.roles.page, ROLE.key, None)
             commands = [[*each] for each in commands_to_allow(explanation, roles)]
-    more = {"audience": explanation.audience, "actors": explanation.actors, "commands": commands}
-    return Explained(**explanation.as_json(), **more)
+    more = {"audience": explanation.audience, "actors": explanation.actors, "jkt": explanation.jkt}
+    return Explained(**explanation.as_json(), **more, commands=commands)
 
 
 @router.post("/preview", responses=documented("not-found"))

@@ -186,6 +186,15 @@ class ClientFields(Fields):
             option="--may-set-session/--no-session",
         ),
     ] = False
+    dpop_bound_access_tokens: Annotated[
+        bool,
+        Member(
+            label="Its tokens are bound to a key (DPoP)",
+            help="Whether it gets no token without a proof of possession (RFC 9449).",
+            control=Control.SWITCH,
+            option="--dpop-bound/--no-dpop-bound",
+        ),
+    ] = False
     token_endpoint_auth_method: Annotated[
         AuthenticationMethod,
         Member(
@@ -275,15 +284,6 @@ class ClientFields(Fields):
             item=EXTERNAL_RESOURCE_TEXT,
         ),
     ] = []
-    dpop_bound_access_tokens: Annotated[
-        bool,
-        Member(
-            label="Its tokens are bound to a key (DPoP)",
-            help="Whether it gets no token without a proof of possession (RFC 9449).",
-            control=Control.SWITCH,
-            option="--dpop-bound/--no-dpop-bound",
-        ),
-    ] = False
     disabled: Annotated[bool, DISABLED] = False
 
     def patched(self, patch: Mapping[str, object]) -> Self:

@@ -135,8 +135,9 @@ class Explanation:
     """The decision at an audience, where its scopes come from, and who lacks which.
 
     `lacking_grant`: the client that does not have the grant type of a token exchange. `actors` are
-    those for whom a token says that they act for its subject, the last one first. `commands`: what
-    would allow the request, where a server has said it.
+    those for whom a token says that they act for its subject, the last one first. `jkt` is the
+    thumbprint of the key to which a token is bound. `commands`: what would allow the request, where
+    a server has said it.
     """
 
     audience: str
@@ -148,6 +149,7 @@ class Explanation:
     lacking_rule: LackingRule | None = None
     lacking_grant: ClientRecord | None = None
     actors: tuple[str, ...] = ()
+    jkt: str | None = None
     commands: tuple[tuple[str, ...], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -296,7 +298,12 @@ class Explainer:
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
         return Explanation(
-            verified.audience, decision, tuple(sorted(held)), sources, actors=verified.actors
+            verified.audience,
+            decision,
+            tuple(sorted(held)),
+            sources,
+            actors=verified.actors,
+            jkt=verified.jkt,
         )
 
     def _explain_delegation(self, question: Question, asked: _Delegation) -> Explanation:

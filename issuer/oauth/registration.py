@@ -61,7 +61,7 @@ class RegistrationEndpoint:
 
     async def _admit(self, http_request: Request, actor: Actor) -> Actor:
         """Who the initial access token was issued to; it allows nothing else."""
-        proofs, scope = self._parts.tokens.proofs, http_request.scope
+        proofs, scope = self._administration.proofs, http_request.scope
         scheme, text = access_token(scope["headers"])
         token = await self._parts.queries.run(self._registering, text)
         try:

@@ -175,6 +175,8 @@ def _sentences(explanation: Explanation, names: Mapping[str, str], *, alone: boo
         newest, *earlier = explanation.actors
         through = f", through {', '.join(earlier)}" if earlier else ""
         yield f"The token is one with which {newest} acts for its subject{through}."
+    if explanation.jkt is not None:
+        yield f"It opens nothing without a proof by the key {explanation.jkt} (DPoP)."
     if decision.listing == "all":
         yield "The list shows everything."
     if decision.smallest_addition:
