@@ -1,7 +1,6 @@
 """One proof of possession: what must be true of it by itself (RFC 9449 §4.3). Pure functions."""
 
 import hmac
-import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import field
@@ -30,8 +29,17 @@ MAX_JTI = 255
 _HEADER = b"dpop"
 _RSA_BITS = range(2_048, 4_097)
 _MAX_EXPONENT_BITS = 32  # a check takes a hundred times as long with as many as the modulus has
-_MAX_KEYS = 1_024
-_KEY_OF_ALG = {"RS256": "RSA", "PS256": "RSA", "ES256": "P-256"}  # and Ed25519 of the others
+_MAX_HEADERS = 512
+_SEGMENTS = 3
+_NO_JWT = "The proof is not a JWT of JSON objects, with each member once."
+# Type and curve of the key.
+_KEYS = {
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
+}
 _PUBLIC = ("kty", "crv", "x", "y", "n", "e")
 _PRIVATE = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -40,8 +48,7 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "htu": str,
     "iat": (int, float),
 }
-_REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
-_REGISTRY.max_header_length = MAX_BYTES  # a public RSA key is longer than the 512 bytes of joserfc
+_REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS)
 
 
 class DPoPError(IssuerError):
@@ -118,26 +125,18 @@ def check_proof(
 
 def _verified(encoded: bytes) -> tuple[str, dict[str, Any]]:
     """The thumbprint of the key that has signed the proof, and its claims."""
-    try:
-        signed = jws.extract_compact(encoded, registry=_REGISTRY)
-        header = strict_json(urlsafe_b64decode(signed.segments["header"]))
-        claims = strict_json(signed.payload)
-    except (JoseError, ValueError, TypeError, RecursionError):
-        raise DPoPError("The proof is not a JWT, with each member once.") from None
-    if not isinstance(header, dict) or not isinstance(claims, dict):
-        raise DPoPError("The proof is not a JWT of JSON objects.")
+    segments = encoded.split(b".")
+    if len(segments) != _SEGMENTS:
+        raise DPoPError(_NO_JWT)
+    header, payload, signature = segments
+    alg, key, jkt = _header(header)
+    claims = _json_object(payload)
     for name, kind in _REQUIRED.items():
         if not isinstance(claims.get(name), kind) or isinstance(claims[name], bool):
             raise DPoPError(f"{name} of the proof is missing, or of another type.")
-    if header.get("typ") != DPOP_PROOF_TYPE:
-        raise DPoPError(f"typ of the proof is not {DPOP_PROOF_TYPE}.")
-    if header.get("alg") not in ALGORITHMS:
-        raise DPoPError(f"alg of the proof is none of {', '.join(ALGORITHMS)}.")
-    if "crit" in header or "b64" in header:
-        raise DPoPError("The header of the proof requires an extension.")
-    key, jkt = _public_key(header.get("jwk"), header["alg"])
     try:
-        is_signed = jws.validate_compact(signed, key, registry=_REGISTRY)
+        # Not `jws.deserialize_compact`, which checks header and key at each call.
+        is_signed = alg.verify(header + b"." + payload, urlsafe_b64decode(signature), key)
     except (JoseError, ValueError, TypeError):
         is_signed = False
     if not is_signed:
@@ -145,32 +144,50 @@ def _verified(encoded: bytes) -> tuple[str, dict[str, Any]]:
     return jkt, claims
 
 
-def _public_key(jwk: object, alg: str) -> tuple[Key, str]:
-    """The key, and its thumbprint (RFC 7638)."""
+@lru_cache(_MAX_HEADERS)
+def _header(segment: bytes) -> tuple[Any, Key, str]:
+    """The algorithm, the key and its thumbprint. A client has one header for all its proofs."""
+    header = _json_object(segment)
+    if header.get("typ") != DPOP_PROOF_TYPE:
+        raise DPoPError(f"typ of the proof is not {DPOP_PROOF_TYPE}.")
+    if header.get("alg") not in ALGORITHMS:
+        raise DPoPError(f"alg of the proof is none of {', '.join(ALGORITHMS)}.")
+    if "crit" in header or "b64" in header:
+        raise DPoPError("The header of the proof requires an extension.")
+    alg = _REGISTRY.get_alg(header["alg"])
+    key = _public_key(header.get("jwk"), alg.name)
+    return alg, key, key.thumbprint()
+
+
+def _json_object(segment: bytes) -> dict[str, Any]:
+    try:
+        members = strict_json(urlsafe_b64decode(segment))
+    except (ValueError, TypeError, RecursionError):
+        raise DPoPError(_NO_JWT) from None
+    if not isinstance(members, dict):
+        raise DPoPError(_NO_JWT)
+    return members
+
+
+def _public_key(jwk: object, alg: str) -> Key:
     if not isinstance(jwk, dict):
         raise DPoPError("jwk of the proof is missing, or no JSON object.")
     if not _PRIVATE.isdisjoint(jwk):
         raise DPoPError("jwk of the proof holds a private or symmetric key.")
     members = {name: jwk[name] for name in _PUBLIC if name in jwk}
-    kind = members.get("crv", members.get("kty"))
-    if kind != _KEY_OF_ALG.get(alg, "Ed25519"):
+    if (members.get("kty"), members.get("crv")) != _KEYS[alg]:
         raise DPoPError(f"jwk of the proof is no key for {alg}.")
     try:
-        return _imported(json.dumps(members, sort_keys=True))
+        key = import_key(members)
     except (JoseError, ValueError, TypeError):
-        raise DPoPError("jwk of the proof is not a valid key, or of a size not allowed.") from None
-
-
-@lru_cache(_MAX_KEYS)
-def _imported(jwk: str) -> tuple[Key, str]:
-    """Takes longer than verifying a signature with it. `ValueError` for a size not allowed."""
-    key = import_key(json.loads(jwk))
+        raise DPoPError("jwk of the proof is not a valid key.") from None
     public = key.raw_value
-    if isinstance(public, RSAPublicKey):
-        exponent = public.public_numbers().e
-        if public.key_size not in _RSA_BITS or exponent.bit_length() > _MAX_EXPONENT_BITS:
-            raise ValueError("size")
-    return key, key.thumbprint()
+    if isinstance(public, RSAPublicKey) and (
+        public.key_size not in _RSA_BITS
+        or public.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS
+    ):
+        raise DPoPError("jwk of the proof must have 2,048 to 4,096 bits, and a usual exponent.")
+    return key
 
 
 def _require_request(claims: Mapping[str, Any], sent: SentProof, origin: str) -> None:

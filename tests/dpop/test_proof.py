@@ -11,9 +11,12 @@ from tests.builders import URL
 from tests.dpop.proving import TOKEN_URL, ProofKey, generated
 from tests.rows import rows
 
+NO_JWT = "The proof is not a JWT of JSON objects, with each member once."
+WRONG_SIZE = "jwk of the proof must have 2,048 to 4,096 bits, and a usual exponent."
 NOW = datetime(2026, 11, 25, 12, 0, 0, 500_000, tzinfo=UTC)
 AT = NOW.timestamp()
 KEY = ProofKey()
+PUBLIC = KEY.key.as_dict(private=False)
 RSA = RSAKey.generate_key(2_048)
 
 
@@ -72,14 +75,14 @@ def rsa(bits: int = 2_048, exponent: str | None = None) -> str:
         (lambda: [], "Send one DPoP header."),
         (lambda: [KEY.proof(AT), KEY.proof(AT)], "Send one DPoP header."),
         # 2
-        (lambda: "no JWT", "The proof is not a JWT, with each member once."),
+        (lambda: "no JWT", NO_JWT),
         (
             lambda: f"{KEY.proof(AT)}, {KEY.proof(AT)}",
-            "The proof is not a JWT, with each member once.",
+            NO_JWT,
         ),
-        (lambda: KEY.proof(AT, payload=b"[]"), "The proof is not a JWT of JSON objects."),
-        (lambda: KEY.proof(AT, payload=b"{"), "The proof is not a JWT, with each member once."),
-        (repeated, "The proof is not a JWT, with each member once."),
+        (lambda: KEY.proof(AT, payload=b"[]"), NO_JWT),
+        (lambda: KEY.proof(AT, payload=b"{"), NO_JWT),
+        (repeated, NO_JWT),
         (lambda: KEY.proof(AT, more="a" * MAX_BYTES), "The proof has more than 4096 bytes."),
         # 3
         (lambda: KEY.proof(AT, jti=None), "jti of the proof is missing, or of another type."),
@@ -123,7 +126,7 @@ def rsa(bits: int = 2_048, exponent: str | None = None) -> str:
         ),
         (
             lambda: KEY.proof(AT, header={"jwk": {"kty": "EC", "crv": "P-256"}}),
-            "jwk of the proof is not a valid key, or of a size not allowed.",
+            "jwk of the proof is not a valid key.",
         ),
         (
             lambda: KEY.proof(
@@ -131,10 +134,22 @@ def rsa(bits: int = 2_048, exponent: str | None = None) -> str:
             ),
             "jwk of the proof is no key for ES256.",
         ),
-        (lambda: rsa(1_024), "jwk of the proof is not a valid key, or of a size not allowed."),
+        (
+            lambda: KEY.proof(AT, header={"jwk": {**PUBLIC, "kty": "RSA"}}),
+            "jwk of the proof is no key for ES256.",
+        ),
+        (
+            lambda: KEY.proof(AT, header={"jwk": {**PUBLIC, "x": "AAAA"}}),
+            "jwk of the proof is not a valid key.",
+        ),
+        (
+            lambda: KEY.proof(AT, header={"jwk": {**PUBLIC, "x": 7}}),
+            "jwk of the proof is not a valid key.",
+        ),
+        (lambda: rsa(1_024), WRONG_SIZE),
         (
             lambda: rsa(exponent="AQAAAAAB"),
-            "jwk of the proof is not a valid key, or of a size not allowed.",
+            WRONG_SIZE,
         ),
         # 8
         (lambda: KEY.proof(AT, "GET"), "htm of the proof is not the method of the request."),
