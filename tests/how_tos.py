@@ -46,6 +46,12 @@ CHANGES: dict[str, list[str]] = {
     ],
     "authenticate-with-a-key.md": ["+ clients nightly", "+ client_audiences nightly my-os"],
     "backup.md": [],
+    "bind-tokens-to-a-key.md": [
+        "~ audiences my-os: require_dpop",
+        "+ clients reporter",
+        "+ client_audiences reporter my-os",
+        "+ client_secrets reporter",
+    ],
     "brand-sign-in.md": [],
     "call-an-agentos-from-a-service.md": [],
     "change-the-url.md": [

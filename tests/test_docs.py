@@ -273,6 +273,23 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
     assert found["new_token"]()["access_token"] != found["token"]["access_token"]
 
 
+def test_tokens_are_bound_to_a_key_as_the_page_says(
+    issuer: RunningIssuer, monkeypatch: pytest.MonkeyPatch
+):
+    page = "bind-tokens-to-a-key.md"
+    text = (HOW_TO / page).read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with changing_only(issuer.deployment, page):
+        _, created = run_page(Cli(issuer.environment), page)
+    (secret,) = re.findall(r"ais_\w+", created)
+    unbound = issuer.token_endpoint.client_credentials(Credentials("reporter", secret))
+    assert unbound.error == "invalid_dpop_proof"
+    found: dict[str, Any] = {"secret": secret}
+    exec(program.replace("https://id.example", issuer.url), found)
+    assert found["answer"].json()["token_type"] == "DPoP"
+
+
 def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     cluster = OtherIssuer.new()
     (tmp_path / "jwks.json").write_text(json.dumps(cluster.jwks))
