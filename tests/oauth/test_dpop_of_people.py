@@ -123,6 +123,18 @@ def test_a_code_with_dpop_jkt_is_of_no_use_without_the_key(
     assert events(deployment, "token.refused")[-1].reason == "bound to another key"
 
 
+def test_the_browser_keeps_to_which_key_the_code_will_be_bound(
+    deployment: Deployment, app: App, proving: ProvingDriver
+):
+    people = deployment.services.people
+    pairs = list(app.request(dpop_jkt=proving.key.jkt).items())
+    validated = people.validation.validate(pairs)
+    assert isinstance(validated, tuple)
+    request, sealed = validated
+    assert request.dpop_jkt == proving.key.jkt
+    assert people.requests.open(sealed) == request
+
+
 def test_a_device_code_with_dpop_jkt_is_of_no_use_without_the_key(
     deployment: Deployment, alice: Person, proving: ProvingDriver
 ):

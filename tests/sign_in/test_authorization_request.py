@@ -47,7 +47,8 @@ def test_an_earlier_version_can_open_a_request_in_a_chosen_language(
     assert (people.requests.open(sealed), request.ui_locale) == (request, locale)
     assert request.prompt == {"consent"}
     members = json.loads(people.requests._texts.open(sealed))
-    known = {each.name for each in fields(AuthorizationRequest)} - {"device", "ui_locale"}
+    newer = {"device", "ui_locale", "dpop_jkt"}
+    known = {each.name for each in fields(AuthorizationRequest)} - newer
     assert members.keys() == known
 
 
