@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.builders import URL, Deployment
+from tests.dpop.proving import ProvingDriver
 from tests.drivers import AdminApi, TokenDriver, problem
 from tests.oauth.exchanging import EXCHANGE, actors
 from tests.rows import rows
@@ -305,6 +306,16 @@ def test_a_preview_equals_the_claims_of_an_exchanged_token(
     assert issued["act"] == {"sub": "agent"}
     of_one_sign_in = {"jti": "", "sid": ""}
     assert {**previewed["claims"], **of_one_sign_in} == {**issued, **of_one_sign_in}
+
+
+def test_the_explanation_of_a_bound_token_names_its_key(
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
+):
+    client, proving = deployment.client("ci-bot", scopes=["agents:run"]), ProvingDriver(deployment)
+    bound = explained(admin, token=proving.client_credentials(client).token, audience=None)
+    assert (bound["allowed"], bound["jkt"]) == (True, proving.key.jkt)
+    other = explained(admin, token=token_endpoint.client_credentials(client).token, audience=None)
+    assert other["jkt"] is None
 
 
 def test_a_preview_issues_nothing(admin: AdminApi, deployment: Deployment):

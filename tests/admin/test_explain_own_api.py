@@ -363,6 +363,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
         "held": ["issuer:roles:write"],
         "audience": own,
         "actors": [],
+        "jkt": None,
         "commands": [],
     }
     refused = admin.post("/explain", **{**question, "path": "/admin/v1/keys"}).json()

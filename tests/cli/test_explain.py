@@ -183,11 +183,15 @@ def test_a_token_is_explained_from_standard_input(deployment: Cli):
         token = composition.tokens.issuer.issue(authorization, composition.clock()).token
         acting = replace(authorization, act={"sub": "b", "act": {"sub": "a"}})
         exchanged = composition.tokens.issuer.issue(acting, composition.clock()).token
+        bound = replace(authorization, jkt="0ZcOCORZNYy")
+        bound_token = composition.tokens.issuer.issue(bound, composition.clock()).token
     assert deployment.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith(
         "Allowed"
     )
     explained = deployment.done("explain", "--token-stdin", *RUN, stdin=exchanged)
     assert "The token is one with which b acts for its subject, through a.\n" in explained
+    explained = deployment.done("explain", "--token-stdin", *RUN, stdin=bound_token)
+    assert "It opens nothing without a proof by the key 0ZcOCORZNYy (DPoP).\n" in explained
     refused = deployment("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
     assert refused.sentence.startswith("token: ")
     assert deployment("explain", "--token-stdin", "console", *RUN, stdin=token).status == 2
