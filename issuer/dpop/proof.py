@@ -202,8 +202,9 @@ def _require_request(claims: Mapping[str, Any], sent: SentProof, origin: str) ->
 
 
 def _issued_at(iat: float, now: datetime) -> datetime:
-    if not abs(now.timestamp() - iat) <= MAX_AGE.total_seconds():
-        seconds = int(MAX_AGE.total_seconds())
+    seconds = int(MAX_AGE.total_seconds())
+    at = now.timestamp()
+    if not at - seconds <= iat <= at + seconds:  # a difference could overflow
         raise DPoPError(f"iat of the proof is not within {seconds} seconds of the issuer's clock.")
     return datetime.fromtimestamp(iat, UTC)
 

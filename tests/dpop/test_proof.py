@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from issuer.dpop.proof import ALGORITHMS, MAX_BYTES, DPoPError, SentProof, check_proof
@@ -12,12 +15,14 @@ from tests.dpop.proving import TOKEN_URL, ProofKey, generated
 from tests.rows import rows
 
 NO_JWT = "The proof is not a JWT of JSON objects, with each member once."
+OLD = "iat of the proof is not within 60 seconds of the issuer's clock."
 WRONG_SIZE = "jwk of the proof must have 2,048 to 4,096 bits, and a usual exponent."
 NOW = datetime(2026, 11, 25, 12, 0, 0, 500_000, tzinfo=UTC)
 AT = NOW.timestamp()
 KEY = ProofKey()
 PUBLIC = KEY.key.as_dict(private=False)
 RSA = RSAKey.generate_key(2_048)
+RSA_PUBLIC = RSA.as_dict(private=False)
 
 
 def check(*proofs: str, token: str | None = None, now: datetime = NOW) -> str:
@@ -151,6 +156,7 @@ def rsa(bits: int = 2_048, exponent: str | None = None) -> str:
             lambda: rsa(exponent="AQAAAAAB"),
             WRONG_SIZE,
         ),
+        (lambda: KEY.proof(AT, iat=10**400), OLD),
         # 8
         (lambda: KEY.proof(AT, "GET"), "htm of the proof is not the method of the request."),
         (lambda: KEY.proof(AT, "post"), "htm of the proof is not the method of the request."),
@@ -174,23 +180,59 @@ def rsa(bits: int = 2_048, exponent: str | None = None) -> str:
         # 11
         (
             lambda: KEY.proof(AT - 61),
-            "iat of the proof is not within 60 seconds of the issuer's clock.",
+            OLD,
         ),
         (
             lambda: KEY.proof(AT, iat=AT + 61),
-            "iat of the proof is not within 60 seconds of the issuer's clock.",
+            OLD,
         ),
         (
             lambda: KEY.proof(
                 AT, payload=f'{{"jti":"a","htm":"POST","htu":"{TOKEN_URL}","iat":1e999}}'.encode()
             ),
-            "iat of the proof is not within 60 seconds of the issuer's clock.",
+            OLD,
         ),
     ],
 )
 def test_a_refusal_says_which_check_failed(make: Callable[[], str | list[str]], problem: str):
     made = make()
     assert check(*([made] if isinstance(made, str) else made)) == problem
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+NAMES = ["typ", "alg", "jwk", "crit", "kid", "jti", "htm", "htu", "iat", "ath", "nonce"]
+keys = st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "n", "e", "d"]), json_values)
+some_keys = keys.map(lambda members: PUBLIC | members) | keys.map(
+    lambda members: RSA_PUBLIC | members
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), json_values),
+    st.dictionaries(st.sampled_from(NAMES), json_values),
+    some_keys,
+    st.sampled_from(ALGORITHMS),
+)
+@settings(deadline=None)
+def test_whatever_a_proof_holds_it_is_valid_or_refused(
+    header: dict[str, Any], claims: dict[str, Any], jwk: dict[str, Any], alg: str
+):
+    """An error that nobody foresaw would be a 500."""
+    check(KEY.proof(AT, header={"jwk": jwk, "alg": alg, **header}))
+    check(KEY.proof(AT, header={"jwk": jwk}, **claims))
+    check(KEY.proof(AT, **claims), token="the token")
+
+
+@given(st.binary(max_size=200) | st.text("ey.JA-_=", max_size=200).map(str.encode))
+def test_any_bytes_are_a_proof_or_refused(sent: bytes):
+    with pytest.raises(DPoPError):
+        check_proof(SentProof([sent], "POST", "/oauth2/token"), URL, NOW)
 
 
 def test_a_proof_is_valid_for_a_minute_by_clocks_that_differ_by_a_minute():
