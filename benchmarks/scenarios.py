@@ -25,6 +25,7 @@ SATURATING = 17
 MOST_ASSERTIONS = 8_000
 # In one load as well: they expire after a minute.
 MOST_CODES = 3_000
+MOST_PROOFS = 40_000
 # As many as the benchmark of AgentOS sends.
 INTROSPECTED = 200
 
@@ -76,7 +77,14 @@ def scenarios() -> Iterator[Scenario]:
         for connections in (CONNECTIONS, MANY):
             name = f"postgresql, {alg}, {connections} connections"
             yield Scenario(name, "postgresql", client_credentials(alg), connections)
-    for word in ("refresh", "token exchange", "authorization code", "introspection", *ASSERTIONS):
+    for word in (
+        "refresh",
+        "token exchange",
+        "authorization code",
+        "introspection",
+        *ASSERTIONS,
+        BOUND,
+    ):
         yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
     for kind in ("sqlite", "postgresql"):
         subject = f"{kind}, 2 processes"
@@ -119,6 +127,11 @@ def token_request(subject: Ours, alg: str = "RS256", **more: str) -> Ask:
 def private_key_jwt(subject: Ours) -> str:
     form = urlencode(form_of(""))  # ends where the assertion begins
     return each_once(Ask(TOKEN, "POST", FORM, form), subject.assertions(MOST_ASSERTIONS))
+
+
+def proven(subject: Ours) -> str:
+    """To compare with ES256, 16 connections."""
+    return each_once(token_request(subject, "ES256"), subject.proofs(MOST_PROOFS), "DPoP")
 
 
 def trusted_issuer(subject: Ours) -> str:
@@ -184,9 +197,11 @@ def mixed(subject: Ours) -> str:
 
 
 ASSERTIONS = ("private_key_jwt", "token of a trusted issuer")
+BOUND = "bound to a key (DPoP), ES256"
 OTHERS: dict[str, Script] = {
     "private_key_jwt": private_key_jwt,
     "token of a trusted issuer": trusted_issuer,
+    BOUND: proven,
     "password": signing_in,
     "refresh": refresh,
     "token exchange": token_exchange,

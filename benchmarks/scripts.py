@@ -66,22 +66,25 @@ end
 """
 
 
-def each_once(ask: Ask, values: Iterable[str]) -> str:
-    """The request with each of the values, in turn, at the end of its form.
+def each_once(ask: Ask, values: Iterable[str], header: str | None = None) -> str:
+    """The request with each of the values, in turn, at the end of its form, or as that header.
 
     Should they run out, requests are refused: errors. They are one text, since a function in Lua
     may have only so many constants.
     """
     kept = " ".join(values)
+    place = "form = form .. value" if header is None else f'headers["{header}"] = value'
     return f"""
 local values, i = {{}}, 0
+local headers = {_table(ask.headers)}
 init = function(args)
   for each in ([[{kept}]]):gmatch("%S+") do values[#values + 1] = each end
 end
 request = function()
   i = i + 1
-  local form = "{ask.body}" .. (values[i] or "none")
-  return wrk.format("POST", "{ask.path}", {_table(ask.headers)}, form)
+  local form, value = "{ask.body}", values[i] or "none"
+  {place}
+  return wrk.format("POST", "{ask.path}", headers, form)
 end
 """
 

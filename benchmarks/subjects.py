@@ -15,6 +15,7 @@ from benchmarks.load import on_core
 from benchmarks.running import SECONDS_TO_START, running
 from issuer.sign_in.authorization_request import Redirection
 from tests.builders import PASSWORD, Credentials
+from tests.dpop.proving import ProofKey
 from tests.drivers import TokenAnswer
 from tests.journeys.proxies.callers import new_id
 from tests.journeys.running_issuer import (
@@ -76,6 +77,11 @@ class Ours:
     def assertions(self, number: int) -> Iterator[str]:
         """So many, each different."""
         return (self.asserting.assertion(time.time(), jti=new_id("jti")) for _ in range(number))
+
+    def proofs(self, number: int) -> Iterator[str]:
+        """For so many token requests, by one key."""
+        key, now = ProofKey(), time.time()
+        return (key.proof(now, url=f"{self.url}/oauth2/token") for _ in range(number))
 
     def pod_token(self) -> str:
         """A token of a trusted issuer, as a pod has: the same for an hour."""

@@ -131,6 +131,12 @@ TARGETS = (
         at_least=0.9,
     ),
     Target(
+        "sqlite, ES256: bound to a key (DPoP), against not bound",
+        rate("sqlite, bound to a key (DPoP), ES256"),
+        rate("sqlite, ES256, 16 connections"),
+        at_least=0.5,
+    ),
+    Target(
         "p99 of RS256 while sign-ins saturate their pool, against alone",
         p99(_BESIDE),
         p99(_RS256),
