@@ -14,6 +14,7 @@ OF_JOBS = {
     "background/batches.py",
     "background/periodic.py",
     "clients/used_assertions_store.py",
+    "dpop/proofs.py",
     "composition/background.py",
     "directory/change_watcher.py",
     "keys/rotator.py",

@@ -74,7 +74,7 @@ DOMAIN = {
         "roles",
         "trusted_issuers",
     },
-    "dpop": {"clients"},
+    "dpop": {"audit", "clients"},
     "keys": {"audit"},
     "verifiers": {"keys"},
     "usage": {"directory"},

@@ -27,7 +27,7 @@ _RETRY_AFTER = timedelta(seconds=10)
 _MAX_CLIENTS = 10_000
 
 
-class _Use(NamedTuple):
+class AssertionUse(NamedTuple):
     """A row to insert."""
 
     digest: bytes
@@ -46,12 +46,11 @@ class UsedAssertions:
     _clock: Clock
     _metrics: Metrics = field(default_factory=Metrics)
     most: int = MAX_OF_A_CLIENT
-    thread: str = "assertion-writer"
 
     def __post_init__(self) -> None:
         self._uncounted: dict[str, int] = {}  # how many more uses of a client are not counted
         self._full_until: dict[str, datetime] = {}
-        self.writer = BatchWorker(self.thread, self._use_all)
+        self.writer = BatchWorker("assertion-writer", self._use_all)
 
     async def use(self, client_id: str, name: str, expires_at: datetime) -> None:
         """Durable when it returns. `name` tells it apart from others of the same client.
@@ -59,14 +58,14 @@ class UsedAssertions:
         `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
         many that have not expired.
         """
-        use = self._place(client_id, name, expires_at)
-        self._require_used(use, is_used=await self.writer.run(use))
+        use = self.place(client_id, name, expires_at)
+        self.require_used(use, is_used=await self.writer.run(use))
 
     def use_within(self, session: Session, client_id: str, name: str, expires_at: datetime) -> None:
         """Use an assertion in the caller's transaction: where that fails, it was not used."""
-        use = self._place(client_id, name, expires_at)
-        (is_used,) = self._insert(session.connection(), [use])
-        self._require_used(use, is_used=is_used)
+        use = self.place(client_id, name, expires_at)
+        (is_used,) = self.insert(session.connection(), [use])
+        self.require_used(use, is_used=is_used)
 
     def delete_expired(self) -> None:
         """Delete those that every process refuses by now."""
@@ -75,12 +74,13 @@ class UsedAssertions:
             lambda session: delete_some(session, row, row.expires_at < clock()) == MAX_DELETED
         )
 
-    def _use_all(self, uses: Sequence[_Use]) -> list[bool]:
+    def _use_all(self, uses: Sequence[AssertionUse]) -> list[bool]:
         """Whether this used each assertion: it is new, and its client has a place."""
         with self._database.statements(WRITE) as connection:
-            return self._insert(connection, uses)
+            return self.insert(connection, uses)
 
-    def _insert(self, connection: Connection, uses: Sequence[_Use]) -> list[bool]:
+    def insert(self, connection: Connection, uses: Sequence[AssertionUse]) -> list[bool]:
+        """Whether the transaction uses each assertion."""
         numbers = Counter(each.client_id for each in uses)
         full = {each for each in numbers if self._is_full(connection, each, numbers[each])}
         rows = {each.digest: each for each in uses if each.client_id not in full}
@@ -88,13 +88,15 @@ class UsedAssertions:
         # Of one assertion in two requests, `rows` has the last.
         return [each.digest in new and rows[each.digest] is each for each in uses]
 
-    def _place(self, client_id: str, name: str, expires_at: datetime) -> _Use:
+    def place(self, client_id: str, name: str, expires_at: datetime) -> AssertionUse:
+        """The row for a use; `TooManyRequests`."""
         self._require_place(client_id)
         text = f"{client_id}\n{name}".encode("utf-8", "surrogatepass")
         # A process whose clock is behind accepts it a little longer.
-        return _Use(hashlib.sha256(text).digest(), client_id, expires_at + MAX_CLOCK_SKEW)
+        return AssertionUse(hashlib.sha256(text).digest(), client_id, expires_at + MAX_CLOCK_SKEW)
 
-    def _require_used(self, use: _Use, *, is_used: bool) -> None:
+    def require_used(self, use: AssertionUse, *, is_used: bool) -> None:
+        """`InvalidCredentials` or `TooManyRequests` unless it was used."""
         if not is_used:
             self._require_place(use.client_id)
             raise InvalidCredentials("the assertion was used before", use.client_id)
@@ -127,7 +129,7 @@ class UsedAssertions:
         return False
 
 
-def _insert_new(connection: Connection, rows: Sequence[_Use]) -> set[bytes]:
+def _insert_new(connection: Connection, rows: Sequence[AssertionUse]) -> set[bytes]:
     """The digests of those that are new. `rows` are in order: else two processes might deadlock."""
     if not rows:
         return set()

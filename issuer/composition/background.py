@@ -141,8 +141,8 @@ JOBS: tuple[Job, ...] = (
         "proof-writer",
         "dpop",
         "when proofs of possession wait",
-        "`used_assertions`",
-        part=lambda parts: parts.tokens.used_proofs.writer,
+        "`used_assertions`, `audit_events`",
+        part=lambda parts: parts.tokens.proofs.writer,
     ),
     _cleaner(
         "expired-tokens",

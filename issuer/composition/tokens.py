@@ -135,12 +135,13 @@ class TokenParts:
         chain = OwnChain(database, foundation.chain_key, random)
         self.exchanges = TokenExchanges(database, directory, chain, clock, revocations)
         self.used_assertions = UsedAssertions(database, clock, foundation.metrics)
-        self.used_proofs = UsedAssertions(
-            database, clock, foundation.metrics, MAX_PROOFS_OF_A_KEY, "proof-writer"
-        )
         nonces = Nonces(foundation.derive(DPOP_NONCES), clock)
         self.proofs = ProofChecks(
-            url, self.used_proofs, nonces if settings.dpop_nonce == "required" else None, clock
+            url,
+            UsedAssertions(database, clock, foundation.metrics, MAX_PROOFS_OF_A_KEY),
+            OwnChain(database, foundation.chain_key, random),
+            nonces if settings.dpop_nonce == "required" else None,
+            clock,
         )
         self.revocation_feed = FeedPublisher(
             url, database, clock, keyring, revocations, changes.poll

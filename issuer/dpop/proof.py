@@ -3,7 +3,7 @@
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -85,14 +85,18 @@ class SentProof:
         return cls(headers, scope["method"], path)
 
 
-@value
+@dataclass(slots=True)
 class Proof:
-    """A valid proof by the key of the thumbprint `jkt` (RFC 7638). It may have been used before."""
+    """A valid proof by the key of the thumbprint `jkt` (RFC 7638). It may have been used before.
+
+    `is_used` once its request has used it.
+    """
 
     jkt: str
     jti: str = field(repr=False)
     issued_at: datetime
     nonce: object = field(repr=False)
+    is_used: bool = False
 
     @property
     def expires_at(self) -> datetime:

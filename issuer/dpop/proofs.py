@@ -1,20 +1,32 @@
 """Checking the proofs that requests to this issuer bring, each of which counts once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from issuer.clients.used_assertions_store import UsedAssertions
+from issuer.audit import Event
+from issuer.audit.chain_store import OwnChain
+from issuer.background.batches import BatchWorker
+from issuer.clients.used_assertions_store import AssertionUse, UsedAssertions
 from issuer.clock import Clock
 from issuer.dpop.nonces import Nonces
 from issuer.dpop.proof import ALGORITHMS, DPoPError, Proof, SentProof, check_proof
 from issuer.errors import InvalidCredentials
+from issuer.telemetry.metrics import WRITE
 from issuer.vocabulary import DPOP, ErrorCode
 
 # That have not expired: they do for two minutes, and 2,000 tokens a second are more than one client
 # needs.
 MAX_PROOFS_OF_A_KEY = 500_000
 SCHEME = DPOP.lower()
+_NOT_READ = -1  # without an event, the state of the revocation feed is not read
 INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error of RFC 6750 §3.1
+
+
+class _ProofUse(NamedTuple):
+    use: AssertionUse
+    event: Event | None
 
 
 @dataclass(eq=False, repr=False)
@@ -26,6 +38,7 @@ class ProofChecks:
 
     _url: str
     _used: UsedAssertions
+    _chain: OwnChain
     _nonces: Nonces | None
     _clock: Clock
 
@@ -33,6 +46,7 @@ class ProofChecks:
         parts = urlsplit(self._url)
         # What a proxy makes of host and scheme does not matter: clients know only this URL.
         self._origin = f"{parts.scheme}://{parts.netloc}"
+        self.writer = BatchWorker("proof-writer", self._use_all)
 
     def check(self, sent: SentProof, access_token: str | None = None) -> Proof:
         """The proof, not yet used; `DPoPError` says which check failed (RFC 9449 §4.3)."""
@@ -45,15 +59,31 @@ class ProofChecks:
             )
         return proof
 
-    async def use(self, proof: Proof) -> None:
+    async def use(self, proof: Proof, event: Event | None = None) -> int:
         """Use a proof, in whichever process; `DPoPError` if it was used before (RFC 9449 §11.1).
 
-        Durable when it returns. `TooManyRequests` if its key has made too many.
+        Durable when it returns, with the `event` of the token that it is for, in one transaction;
+        the number is that of `AuditWriter.record`. `TooManyRequests` if its key has made too many.
         """
+        use = self._used.place(proof.jkt, f"dpop\n{proof.jti}", proof.expires_at)
+        feed_count = await self.writer.run(_ProofUse(use, event))
         try:
-            await self._used.use(proof.jkt, f"dpop\n{proof.jti}", proof.expires_at)
+            self._used.require_used(use, is_used=feed_count is not None)
         except InvalidCredentials:
             raise DPoPError("jti of the proof was used before.") from None
+        assert feed_count is not None
+        proof.is_used = True
+        return feed_count
+
+    def _use_all(self, uses: Sequence[_ProofUse]) -> list[int | None]:
+        """None for each proof that was used before."""
+        feed_count = _NOT_READ
+        with self._chain.writing(WRITE) as connection:
+            are_new = self._used.insert(connection, [each.use for each in uses])
+            new = [each for each, is_new in zip(uses, are_new, strict=True) if is_new]
+            if events := [each.event for each in new if each.event is not None]:
+                feed_count = self._chain.extend(connection, events)
+        return [feed_count if is_new else None for is_new in are_new]
 
     def check_token(
         self, scheme: str, token: str, jkt: str | None, sent: SentProof

@@ -13,7 +13,7 @@ from issuer.audit import Actor
 from issuer.clients.authentication import PREFIX as CLIENT_SECRET
 from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import AudienceRecord, ClientRecord, SecretRecord, UserRecord
-from issuer.dpop import DPoPError, challenge
+from issuer.dpop import DPoPError, Proof, challenge
 from issuer.errors import InvalidCredentials, TooManyRequests, Unavailable
 from issuer.fields.networks import network_of
 from issuer.fields.urls import is_client_id
@@ -95,8 +95,8 @@ class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
     `found` is its refresh token and `subject` its subject token, if that was looked up already,
-    `vouched` what its ID-JAG says. `jkt` is the thumbprint of the key that it proves to have.
-    `is_retry`: this request has used what counts once already.
+    `vouched` what its ID-JAG says. `proof` shows that it has a key. `is_retry`: this
+    request has used what counts once already.
     """
 
     parsed: ParsedRequest
@@ -107,12 +107,17 @@ class AuthenticatedRequest:
     found: FoundToken | None = None
     subject: UserToken | None = None
     vouched: Vouched | None = None
-    jkt: str | None = None
+    proof: Proof | None = None
     is_retry: bool = False
 
     @property
     def parameters(self) -> Mapping[str, str]:
         return self.parsed.parameters
+
+    @property
+    def jkt(self) -> str | None:
+        """The thumbprint of the key that it proves to have; None without a proof."""
+        return self.proof.jkt if self.proof else None
 
     @property
     def actor(self) -> Actor:

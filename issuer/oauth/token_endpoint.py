@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from issuer.audit import Actor, Event
 from issuer.directory import Directory
-from issuer.dpop import DPoPError, SentProof
+from issuer.dpop import DPoPError, Proof, SentProof
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.http.requests import caller, values_of
 from issuer.oauth import messages
@@ -40,6 +40,7 @@ class IssuedToken:
     access_token: AccessToken
     actor: Actor
     at: datetime
+    proof: Proof | None
     is_audited: bool = False
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
@@ -93,11 +94,11 @@ class TokenEndpoint:
             with self._tracing.span("parse"):
                 form = await messages.receive_form(http_request, actor)
             fingerprint = self._cache.fingerprint(form)
-            jkt, issued = None, None
+            proof, issued = None, None
             if (granted := self._cache.find(fingerprint, self._parts.clock())) is not None:
                 actor = actor.known_as(granted.client.client_id)
-                jkt = await self._proven_key(http_request, form)
-                issued = await self._issue_again(granted, jkt, actor)
+                proof = self._check_proof(http_request, form)
+                issued = await self._issue_again(granted, proof, actor)
             if issued is None:
                 request = messages.parse_form(form)
                 grant = self._server.grant_of(request)
@@ -106,11 +107,15 @@ class TokenEndpoint:
                 actor = authenticated.actor
                 if (requests := self._parts.checks.limits.requests) is not None:
                     await requests.count(authenticated.client.client_id)
-                if granted is None:  # else the proof is used already
-                    jkt = await self._proven_key(http_request, form)
-                if jkt is not None:
-                    authenticated = replace(authenticated, jkt=jkt)
+                if granted is None:
+                    proof = self._check_proof(http_request, form)
+                if proof is not None:
+                    await self._use_early(grant, proof)
+                    authenticated = replace(authenticated, proof=proof)
                 issued = await self._issue(grant, authenticated, fingerprint)
+        except DPoPError as error:
+            refusal = messages.ProofRefused(error)
+            return await self._parts.refuse("token.refused", refusal, actor)
         except (messages.OAuthError, TooManyRequests) as error:
             return await self._parts.refuse("token.refused", error, actor)
         self._tokens.last_use.note_token(issued.granted.client, issued.at)
@@ -123,32 +128,31 @@ class TokenEndpoint:
             self._tokens.proofs.next_nonce if form.proofs else None,
         )
 
-    async def _proven_key(self, http_request: Request, form: messages.ReceivedForm) -> str | None:
-        """The thumbprint of the key whose proof the request of a known client has (RFC 9449 §5).
+    def _check_proof(self, http_request: Request, form: messages.ReceivedForm) -> Proof | None:
+        """The proof of a request whose client is known (RFC 9449 §5), not yet used.
 
-        None without a proof, which is used when this returns; `ProofRefused` for a wrong one.
+        None without one; `DPoPError` says which check failed.
         """
         if not form.proofs:
             return None
-        proofs = self._tokens.proofs
-        try:
-            with self._tracing.span("prove"):
-                proof = proofs.check(SentProof.of(http_request.scope))
-                await proofs.use(proof)
-        except DPoPError as error:
-            raise messages.ProofRefused(error) from None
-        return proof.jkt
+        with self._tracing.span("prove"):
+            return self._tokens.proofs.check(SentProof.of(http_request.scope))
+
+    async def _use_early(self, grant: Grant, proof: Proof) -> None:
+        """Use the proof before a grant that does more than decide; else with the audit event."""
+        if (grant.queries or grant.hashes_passwords) and not proof.is_used:
+            await self._tokens.proofs.use(proof)
 
     async def _issue_again(
-        self, granted: Granted, jkt: str | None, actor: Actor
+        self, granted: Granted, proof: Proof | None, actor: Actor
     ) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
-        if granted.authorization.jkt != jkt:
+        if granted.authorization.jkt != (proof.jkt if proof else None):
             return None
         now = self._parts.clock()
         note_client(granted.client.client_id)
         self._tokens.last_use.note(granted.secret, now, actor.address)
-        outcome = await self._audit(self._sign(granted, actor, now))
+        outcome = await self._audit(self._sign(granted, actor, now, proof))
         return outcome if isinstance(outcome, IssuedToken) else None
 
     async def _issue(
@@ -166,7 +170,7 @@ class TokenEndpoint:
             await self._wait_until(outcome.instant)
             with self._tracing.span("authenticate"):
                 again = await self._parts.checks.authenticate(request.parsed, again=True)
-            request = replace(again, jkt=request.jkt)
+            request = replace(again, proof=request.proof)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
@@ -206,9 +210,11 @@ class TokenEndpoint:
     def _authorize(self, request: messages.AuthenticatedRequest) -> IssuedToken | RevokedUntil:
         with self._tracing.span("authorize"):
             granted = self._server.authorize(request)
-        return self._sign(granted, request.actor, self._parts.clock())
+        return self._sign(granted, request.actor, self._parts.clock(), request.proof)
 
-    def _sign(self, granted: Granted, actor: Actor, now: datetime) -> IssuedToken | RevokedUntil:
+    def _sign(
+        self, granted: Granted, actor: Actor, now: datetime, proof: Proof | None
+    ) -> IssuedToken | RevokedUntil:
         """The token, stored and audited if something else is stored with it."""
         try:
             with self._tracing.span("issue"):
@@ -217,7 +223,7 @@ class TokenEndpoint:
             raise messages.invalid_request(messages.quote(str(error))) from None
         if isinstance(token, RevokedUntil):
             return token
-        issued = IssuedToken(granted, token, actor, now)
+        issued = IssuedToken(granted, token, actor, now, proof)
         if granted.authentication is not None:
             parts = (granted.authorization, token, granted.authentication, now)
             issued = replace(issued, id_token=self._tokens.issuer.id_token(*parts))
@@ -240,7 +246,10 @@ class TokenEndpoint:
         subject, details = granted.authorization.subject, issued_details(granted, token)
         event = Event(outcome.at, outcome.actor, "token.issued", subject, details=details)
         with self._tracing.span("audit"):
-            feed_count = await self._parts.audit.record(event)
+            if outcome.proof is None or outcome.proof.is_used:
+                feed_count = await self._parts.audit.record(event)
+            else:
+                feed_count = await self._tokens.proofs.use(outcome.proof, event)
         if not self._tokens.issuer.has_seen(feed_count):
             await self._parts.queries.run(self._tokens.changes.poll_feed, feed_count)
         return self._tokens.issuer.revoked_until(token, granted.authorization) or outcome

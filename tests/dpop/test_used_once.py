@@ -1,16 +1,19 @@
 """A proof counts once, whichever process gets it (RFC 9449 §11.1)."""
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from issuer.composition import Composition, compose
 from issuer.dpop import DPoPError, SentProof
 from issuer.errors import TooManyRequests
 from tests.builders import Deployment
-from tests.dpop.proving import ProofKey
+from tests.dpop.proving import ProofKey, ProvingDriver
+from tests.oauth.refreshing import events
 
 KEY = ProofKey()
 
@@ -33,7 +36,7 @@ async def outcome(process: Composition, proof: SentProof) -> str:
 def processes(deployment: Deployment) -> list[Composition]:
     """That of the deployment, and another one."""
     other = compose(deployment.services.settings, deployment.clock)
-    other.tokens.used_proofs.writer.start()
+    other.tokens.proofs.writer.start()
     return [deployment.services, other]
 
 
@@ -47,7 +50,7 @@ def test_of_64_requests_at_two_processes_one_has_used_the_proof(
 
     outcomes = Counter(asyncio.run(use()))
     assert outcomes == {"used": 1, "jti of the proof was used before.": 63}
-    processes[1].tokens.used_proofs.writer.stop()
+    processes[1].tokens.proofs.writer.stop()
 
 
 def test_a_proof_is_remembered_for_as_long_as_any_process_accepts_it(
@@ -61,7 +64,7 @@ def test_a_proof_is_remembered_for_as_long_as_any_process_accepts_it(
         deployment.clock.move(timedelta(seconds=10))
     deployment.clock.move(timedelta(seconds=1))
     assert asyncio.run(outcome(processes[1], proof)).startswith("iat of the proof")
-    processes[1].tokens.used_proofs.writer.stop()
+    processes[1].tokens.proofs.writer.stop()
 
 
 def test_the_same_jti_by_another_key_is_another_proof(deployment: Deployment):
@@ -72,8 +75,37 @@ def test_the_same_jti_by_another_key_is_another_proof(deployment: Deployment):
         assert asyncio.run(outcome(deployment.services, proof)) == "used"
 
 
+def test_a_proof_is_used_in_the_transaction_that_audits_its_token(
+    deployment: Deployment,
+):
+    """Where the grant is decided from memory: a crash leaves both, or neither."""
+    client, proving = deployment.client(scopes=["agents:run"]), ProvingDriver(deployment)
+    assert proving.client_credentials(client).status == 200
+    committed: list[str] = []
+
+    def note(_: Connection) -> None:
+        committed.append(threading.current_thread().name)
+
+    event.listen(Engine, "commit", note)
+    try:
+        assert proving.client_credentials(client).status == 200
+    finally:
+        event.remove(Engine, "commit", note)
+    assert [name for name in committed if name.endswith("-writer")] == ["proof-writer"]
+    assert [each.actor for each in events(deployment, "token.issued")] == [client.client_id] * 2
+
+
+def test_a_replay_leaves_no_event_of_a_token(deployment: Deployment):
+    client, proving = deployment.client(scopes=["agents:run"]), ProvingDriver(deployment)
+    headers = {"DPoP": proving.proof()}
+    form, auth = {"grant_type": "client_credentials"}, (client.client_id, client.client_secret)
+    answers = [proving.post(data=form, auth=auth, headers=headers) for _ in range(3)]
+    assert [each.status for each in answers] == [200, 400, 400]
+    assert len(events(deployment, "token.issued")) == 1
+
+
 def test_a_key_has_a_bounded_number_of_proofs(deployment: Deployment):
-    used = deployment.services.tokens.used_proofs
+    used = deployment.services.tokens.proofs._used
     used.most = 5
 
     async def use_many() -> int:

@@ -91,8 +91,8 @@ class Grant:
             raise invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
             raise invalid_scope(beyond, error.scope) from None
-        if request.jkt is not None:
-            authorization = replace(authorization, jkt=request.jkt)
+        if request.proof is not None:
+            authorization = replace(authorization, jkt=request.proof.jkt)
         elif authorization.needs_key:
             raise OAuthError(
                 ErrorCode.INVALID_DPOP_PROOF,
