@@ -127,7 +127,7 @@ def token(grant_types: list[str]) -> dict[str, Any]:
     }
     always = ["access_token", "token_type", "expires_in", "scope"]
     example = {"grant_type": "client_credentials", "audience": "my-os", "scope": "agents:web:run"}
-    return _for_clients(
+    described = _for_clients(
         "token",
         "Get an access token (RFC 6749 §3.2)",
         "A client authenticates with HTTP Basic, or with `client_id` and `client_secret` in the"
@@ -136,6 +136,9 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         {"schema": an_object(request, ["grant_type"]), "example": example},
         _json_answer("An access token for exactly `scope`", an_object(response, always)),
     )
+    proof = "A proof of possession, to which the token is bound (RFC 9449 §5)"
+    header = {"name": "DPoP", "in": "header", "description": proof, "schema": TEXT}
+    return {**described, "parameters": [header]}
 
 
 # RFC 7009 and RFC 7662 have the same request.
@@ -197,7 +200,7 @@ def device_authorization() -> dict[str, Any]:
         "expires_in": _text("Seconds", _SECONDS),
         "interval": _text("Seconds between two token requests", _SECONDS),
     }
-    asked = {name: _AUTHORIZATION[name] for name in ("scope", "audience", "resource")}
+    asked = {name: _AUTHORIZATION[name] for name in ("scope", "audience", "resource", "dpop_jkt")}
     form = an_object({**asked, "client_id": TEXT, "client_secret": _SECRET}, [])
     return _for_clients(
         "authorize_device",
@@ -268,6 +271,7 @@ _AUTHORIZATION = {
     "resource": "An audience, or a resource of one (RFC 8707)",
     "audience": "As `resource`",
     "nonce": TEXT,
+    "dpop_jkt": "The thumbprint of a key, without which the code is of no use (RFC 9449 §10)",
     "prompt": "`none`, `login`, `consent` or `select_account`",
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
     "acr_values": "Ignored: `acr` of the ID token says what was used",
