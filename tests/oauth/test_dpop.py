@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.builders import Credentials, Deployment
+from issuer.composition import compose
+from tests.builders import OPERATOR, URL, Credentials, Deployment
 from tests.dpop.proving import ProofKey, ProvingDriver
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.exchanging import ACCESS_TOKEN, EXCHANGE, ID_JAG, exchange
@@ -299,3 +300,47 @@ def test_a_client_that_registers_itself_may_want_bound_tokens(
     assert refused(app.redeem(code)) == (400, "invalid_dpop_proof")
     proving = ProvingDriver(deployment)
     assert is_bound(App(proving, app.client).redeem(code), proving)
+
+
+@pytest.mark.parametrize("more_settings", [{"url": f"{URL}/auth"}])
+def test_the_url_is_that_of_the_issuer_whatever_a_proxy_makes_of_it(deployment: Deployment):
+    """Host and scheme of the request are those of the connection to the proxy."""
+    client, key = deployment.client(scopes=["agents:run"]), ProofKey()
+    for path, status in (("/auth/oauth2/token", 200), ("/oauth2/token", 400)):
+        proof = key.proof(deployment.clock().timestamp(), url=URL + path)
+        answer = deployment.http.post(
+            "http://issuer.internal:9000/auth/oauth2/token",
+            data={"grant_type": "client_credentials"},
+            auth=(client.client_id, client.client_secret),
+            headers={
+                "DPoP": proof,
+                "Host": "issuer.internal:9000",
+                "X-Forwarded-Host": "x.example",
+            },
+        )
+        assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "password"])
+def test_a_request_that_waits_for_a_revocation_has_used_its_proof_itself(
+    deployment: Deployment, proving: ProvingDriver, grant: str
+):
+    """Also where the grant was cached, and where the revocation is seen after the commit."""
+    client = deployment.client("web", grant_types=["client_credentials", "password"])
+    deployment.user("alice", id="alice")
+
+    def ask() -> TokenAnswer:
+        if grant == "password":
+            return proving.password(client, "alice")
+        return proving.client_credentials(client)
+
+    assert is_bound(ask(), proving)
+    with deployment.changing() as work:
+        work.revocations.revoke_client("web")
+    assert is_bound(ask(), proving)
+    deployment.services.tokens.changes.stop()
+    elsewhere = compose(deployment.services.settings, deployment.clock)
+    with elsewhere.administration.changing(OPERATOR) as work:
+        work.revocations.revoke_client("web")
+    elsewhere.database.dispose()
+    assert is_bound(ask(), proving)
