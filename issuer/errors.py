@@ -109,3 +109,7 @@ class InvalidCredentials(IssuerError):
         super().__init__("The credentials are wrong.")
         self.reason = reason
         self.subject = subject
+
+
+class UsedBefore(InvalidCredentials):
+    """What counts once was used before, here or in another process."""

@@ -144,6 +144,9 @@ class AuthorizationErrorCode(StrEnum):
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"  # noqa: S105 - RFC 7519 §5.1
+LOGOUT_TYPE = "logout+jwt"  # OpenID Connect Back-Channel Logout §2.4
+SECURITY_EVENT_TYPE = "secevent+jwt"  # RFC 8417 §2.3
+GLOBAL_REVOCATION_TYPE = "global-token-revocation+jwt"  # of Okta; the draft leaves it open
 ID_JAG_TYPE = "oauth-id-jag+jwt"  # draft-ietf-oauth-identity-assertion-authz-grant-03 §3.1
 # draft-ietf-oauth-identity-assertion-authz-grant-03 §7.2
 ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"

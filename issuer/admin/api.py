@@ -32,6 +32,7 @@ RESOURCES = [
     clients.router,
     clients.operations,
     resources.trusted_issuers,
+    resources.of_trusted_issuers,
     users.router,
     users.operations,
     groups.router,

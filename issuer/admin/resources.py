@@ -1,10 +1,12 @@
 """`/audiences`, `/roles` and `/trusted-issuers`."""
 
 from issuer.admin.collection import Descriptions, collection_router
+from issuer.admin.operations import operations_router
 from issuer.admin.routes import PRIVILEGED
 from issuer.audiences import AUDIENCE
 from issuer.roles import ROLE
 from issuer.trusted_issuers import TRUSTED_ISSUER
+from issuer.trusted_issuers.operations import OPERATIONS, REGISTRATION
 
 _URL = "Setting `url` or `resources` requires issuer:admin: tokens are sent there."
 
@@ -51,3 +53,4 @@ trusted_issuers = collection_router(
     note=_NOTE,
     note_of_create=_NOTE,
 )
+of_trusted_issuers = operations_router(OPERATIONS, REGISTRATION)

@@ -128,6 +128,8 @@ _ROWS: Mapping[str, str | AuditAction] = {
     "factor.removed": AuditAction(
         "{actor} removed a second factor ({kind})[ of {principal}]", ACCOUNT_CHANGE, 11
     ),
+    "frontchannel_logout.refused": "{actor} was refused a front-channel logout",
+    "global_token_revocation.refused": "{actor} was refused a revocation of all tokens of somebody",
     "group.member_added": AuditAction(
         "{actor} added {user_id} to the group {principal}", GROUP_MANAGEMENT, 3
     ),
@@ -177,6 +179,7 @@ _ROWS: Mapping[str, str | AuditAction] = {
         2,
     ),
     "scim.refused": AuditAction("{actor} was refused at SCIM[ as {principal}]", AUTHENTICATION),
+    "security_event.refused": "{actor} was refused a security event",
     "session.began": AuditAction("{principal} signed in", AUTHENTICATION, 1),
     "session.ended": AuditAction("{actor} ended a session[ of {principal}]", AUTHENTICATION, 2),
     "sign_in.failed": AuditAction("{actor} failed to sign in[ as {principal}]", AUTHENTICATION, 1),
@@ -186,6 +189,7 @@ _ROWS: Mapping[str, str | AuditAction] = {
         9,
         is_suspicious=True,
     ),
+    "signal.received": "{issuer} sent {event}[ about {principal}]",
     "token.issued": AuditAction(
         "{actor} got a token[ for {audience}][ on behalf of {principal}][ through {acting}]",
         AUTHENTICATION,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer.cli.collection import CollectionCommands
+from issuer.cli.collection import CollectionCommands, Parts
 from issuer.cli.command import NOTHING, argument, flag, given, new_app, option
 from issuer.cli.members import (
     JWKS_EXAMPLE,
@@ -15,10 +15,11 @@ from issuer.cli.members import (
 )
 from issuer.cli.operations import OperationCommands
 from issuer.cli.options import known_trusted_issuers
+from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.trusted_issuers.fields import PEOPLE
-from issuer.trusted_issuers.operations import GROUP_ROLES, OPERATIONS
+from issuer.trusted_issuers.operations import GROUP_ROLES, OPERATIONS, REGISTRATION
 from issuer.trusted_issuers.people_presets import PROVIDERS, preset
 from issuer.trusted_issuers.sign_in import SignInFields
 
@@ -126,10 +127,22 @@ def _replacing(values: dict[str, Any]) -> None:
         values["sign_in"] = NOTHING
 
 
+def _parts(work: UnitOfWork, issuer_id: str) -> Parts:
+    """The URLs that a provider of people must know."""
+    if work.trusted_issuers.get(issuer_id).sign_in is None:
+        return {}, {}
+    registration = work.item(REGISTRATION, issuer_id).model_dump(mode="json")
+    last = registration["last_signals"]
+    shown = {"last_signals": ", ".join(f"{way} on {last[way]}" for way in sorted(last))}
+    return {"registration": registration}, {"registration": "", **registration, **shown}
+
+
 trusted_issuers.list(
     ["id", "issuer", "kinds", "algorithms", "disabled"], "List the trusted issuers in order of id."
 )
-trusted_issuers.show("github")
+trusted_issuers.show(
+    "github", ", with what to enter there, and what it last sent about people.", _parts
+)
 trusted_issuers.create(
     {"id": key_argument(TRUSTED_ISSUER), **_ISSUER, **_PROVIDERS, **_OPTIONS},
     """Trust another issuer. Its keys are found by discovery, unless options say where.

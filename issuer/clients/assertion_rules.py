@@ -11,12 +11,24 @@ from issuer.errors import InvalidCredentials
 from issuer.federation import public_keys
 from issuer.federation.fetching import KeyFetch
 from issuer.fields.json import same_json
-from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_JAG_TYPE
+from issuer.vocabulary import (
+    ACCESS_TOKEN_TYPE,
+    GLOBAL_REVOCATION_TYPE,
+    ID_JAG_TYPE,
+    LOGOUT_TYPE,
+    SECURITY_EVENT_TYPE,
+)
 
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_ID_JAG = timedelta(minutes=5)
 # draft-ietf-oauth-rfc7523bis §4 names the last one.
 ASSERTION_TYPES = {"", "jwt", "client-authentication+jwt"}
+_OTHER_KINDS = {
+    ID_JAG_TYPE: "an ID-JAG",
+    LOGOUT_TYPE: "a logout token",
+    SECURITY_EVENT_TYPE: "a security event token",
+    GLOBAL_REVOCATION_TYPE: "for a global token revocation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +128,15 @@ def wrong_type(token: public_keys.SignedToken, required: str | None) -> str | No
     """Why a token does not count by its `typ`; None if it does (RFC 8725 §3.11).
 
     Without `required`, any but an access token (RFC 9068 §2.1), whose audience is a resource server
-    that could present it here, and an ID-JAG, which is a grant and no authentication.
+    that could present it here, an ID-JAG, which is a grant and no authentication, and what an
+    issuer says about people.
     """
     if required is not None:
         return None if token.typ == required.lower() else f"typ is not {required}"
     if token.typ == ACCESS_TOKEN_TYPE:
         return "the token is an access token by its typ, which the trusted issuer does not name"
-    if token.typ == ID_JAG_TYPE:
-        return "the token is an ID-JAG by its typ"
-    return None
+    kind = _OTHER_KINDS.get(token.typ or "")
+    return f"the token is {kind} by its typ" if kind else None
 
 
 def broken_rule(

@@ -17,7 +17,7 @@ from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.public_keys import InvalidToken, parse_token
+from issuer.federation.public_keys import InvalidToken, parse_token, required_iat
 from issuer.fields.fields import MAX_SCOPES
 from issuer.scopes import InvalidScope, parse
 from issuer.vocabulary import ID_JAG_TYPE
@@ -38,6 +38,7 @@ class ReceivedIdJag:
     scopes: frozenset[str] | None
     assertion: VerifiedAssertion
     name: str
+    issued_at: datetime
     expires_at: datetime
 
 
@@ -78,6 +79,7 @@ class ReceivedIdJags:
             _scopes(claims.get("scope")),
             VerifiedAssertion(issuer.id, str(claims.get("sub")), audited_jti(claims)),
             f"id-jag of {issuer.id}\n{jti}",
+            required_iat(claims),
             expires_at,
         )
 

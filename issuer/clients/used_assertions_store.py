@@ -17,7 +17,7 @@ from issuer.clock import Clock
 from issuer.database import Connection, Database, Session
 from issuer.database.store import MAX_DELETED, delete_some, insert_into
 from issuer.database.tables import UsedAssertionRow
-from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.errors import TooManyRequests, UsedBefore
 from issuer.telemetry.metrics import ASSERTIONS, WRITE, Metrics
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
@@ -55,7 +55,7 @@ class UsedAssertions:
     async def use(self, client_id: str, name: str, expires_at: datetime) -> None:
         """Durable when it returns. `name` tells it apart from others of the same client.
 
-        `InvalidCredentials` if it was used before, `TooManyRequests` if the client has used too
+        `UsedBefore` if it was, `TooManyRequests` if the client has used too
         many that have not expired.
         """
         use = self.place(client_id, name, expires_at)
@@ -99,7 +99,7 @@ class UsedAssertions:
         """`InvalidCredentials` or `TooManyRequests` unless it was used."""
         if not is_used:
             self._require_place(use.client_id)
-            raise InvalidCredentials("the assertion was used before", use.client_id)
+            raise UsedBefore("the assertion was used before", use.client_id)
 
     def _require_place(self, client_id: str) -> None:
         until = self._full_until.get(client_id)

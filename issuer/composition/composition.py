@@ -24,7 +24,8 @@ from issuer.status.readiness import RunningServer
 from issuer.telemetry.tracing import Telemetry
 
 if TYPE_CHECKING:
-    from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
+    from issuer.sign_in.provider_sign_in import ProviderSignIn
+    from issuer.sign_in.provider_signals import ProviderSignals
     from issuer.status.server_status import AgentOSStatus, EndingStatus
 
 
@@ -43,7 +44,7 @@ class ProtocolParts:
         self.administration = parts.administration
         self.verifiers = parts.verifiers
         # Built when it is first used.
-        self.provider_logout: Callable[[], ProviderLogout] = lambda: parts.provider_logout
+        self.provider_signals: Callable[[], ProviderSignals] = lambda: parts.provider_signals
 
 
 class WebParts:

@@ -20,7 +20,8 @@ from issuer.verifiers.known_verifiers import ReportedVerifiers
 if TYPE_CHECKING:
     from issuer.federation.key_source import KeySource
     from issuer.federation.provider import ProviderFailure
-    from issuer.sign_in.provider_sign_in import ProviderLogout, ProviderSignIn
+    from issuer.sign_in.provider_sign_in import ProviderSignIn
+    from issuer.sign_in.provider_signals import ProviderSignals
 
 
 class Parts:
@@ -63,9 +64,9 @@ class Parts:
         return self.provider_sign_in.failures if "provider_sign_in" in vars(self) else {}
 
     @cached_property
-    def provider_logout(self) -> "ProviderLogout":
-        """What checks logout tokens of trusted issuers; built when first used."""
-        from issuer.sign_in.provider_sign_in import ProviderLogout  # noqa: PLC0415 - 7.9 MB
+    def provider_signals(self) -> "ProviderSignals":
+        """What reads tokens of trusted issuers about people; built when first used."""
+        from issuer.sign_in.provider_signals import ProviderSignals  # noqa: PLC0415 - 7.9 MB
 
         verified_claims = self.tokens.client_assertions.trusted_tokens.verified_claims
-        return ProviderLogout(verified_claims, self.clock)
+        return ProviderSignals(self.settings.url, verified_claims, self.clock)

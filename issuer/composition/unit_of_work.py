@@ -36,6 +36,7 @@ from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, HeldRole, Roles
+from issuer.sign_in.departures import Departures
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.invitations import Invitations
@@ -210,8 +211,12 @@ class UnitOfWork:
 
     @cached_property
     def sessions(self) -> Sessions:
+        return Sessions(self._transaction, self._lifetimes)
+
+    @cached_property
+    def departures(self) -> Departures:
         use_within = self._parts.tokens.used_assertions.use_within
-        return Sessions(self._transaction, self._lifetimes, use_within)
+        return Departures(self._transaction, self.users, use_within)
 
     @cached_property
     def consents(self) -> Consents:

@@ -207,6 +207,7 @@ class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     """A user. `given_by` gave the password or invitation from which all ways to sign in stem.
 
     `scim` has what a provisioning client sent and no other column has; see `issuer/admin/scim/`.
+    `disabled_by` is the trusted issuer whose signal disabled the user, and the `iat` of that.
     """
 
     id: Mapped[str] = mapped_column(sa.String(128), primary_key=True)
@@ -223,6 +224,7 @@ class UserRow(Versioned, Given, OfPeople, Base, table="users"):
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
     external_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     scim: Mapped[dict[str, Any] | None]
+    disabled_by: Mapped[dict[str, Any] | None]
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == UserRow.folded_id", viewonly=True
     )
@@ -433,7 +435,8 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
     """Another issuer whose tokens are accepted. `keys` says how its keys are found.
 
     `given_by` made it, or is the last one without `issuer:admin` who changed it. `sign_in` says how
-    people sign in there; the secret for that is sealed under the master key.
+    people sign in there; the secret for that is sealed under the master key. `last_signals` is the
+    day on which it last sent a signal about people, by the way in which it came.
     """
 
     id: Mapped[str] = mapped_column(_collated(128), primary_key=True)
@@ -447,6 +450,7 @@ class TrustedIssuerRow(Versioned, Given, SeenByDirectory, Base, table="trusted_i
     disabled: Mapped[bool]
     sign_in: Mapped[dict[str, Any] | None]
     sealed_secret: Mapped[bytes | None]
+    last_signals: Mapped[dict[str, Any] | None]
 
 
 class ProviderRoleRow(SeenByDirectory, Base, table="provider_roles"):
@@ -654,7 +658,7 @@ class SignInSessionRow(Base, table="sessions"):
     second_factor_due: Mapped[bool]
     continues: Mapped[str | None] = mapped_column(sa.String(40))
     identity_id: Mapped[str | None] = mapped_column(sa.String(40), index=True)
-    provider_session: Mapped[str | None] = mapped_column(sa.String(255))
+    provider_session: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     change: Mapped[int] = mapped_column(sa.BigInteger)
 
 

@@ -29,6 +29,7 @@ from issuer.vocabulary import DPOP, ErrorCode, TokenType
 
 MAX_REQUESTED_SCOPES = 500
 TOO_MANY_REQUESTS = 429  # RFC 6585 §4
+NO_CONTENT = 204  # which has no length either (RFC 9110 §8.6)
 _STATUS = {
     ErrorCode.INVALID_CLIENT: 401,
     ErrorCode.SERVER_ERROR: 500,
@@ -37,6 +38,7 @@ _STATUS = {
 _MAX_QUOTE = 100
 
 NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+NOT_STORED = [("Cache-Control", "no-store")]  # of an answer without a body
 JSON_HEADERS = [*NO_STORE, ("Pragma", "no-cache")]  # RFC 6749 §5.1
 
 
@@ -340,13 +342,13 @@ def quote(text: str, longest: int = _MAX_QUOTE) -> str:
 
 @value
 class OAuthResponse:
-    """Status, JSON body and headers; `error` is set if it is an error response.
+    """Status, JSON body or none, and headers; `error` is set if it is an error response.
 
     Scripts of any origin may read it, unless not `is_for_scripts`.
     """
 
     status: int
-    body: dict[str, object] = field(repr=False)
+    body: dict[str, object] | None = field(repr=False)
     headers: list[tuple[str, str]] = field(default_factory=lambda: JSON_HEADERS)
     error: OAuthError | None = None
     is_for_scripts: bool = True
@@ -387,9 +389,10 @@ class OAuthResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it directly: constructing a Starlette `Response` takes several times as long."""
-        body = to_json(self.body)
+        body = b"" if self.body is None else to_json(self.body)
         named = (*self.headers, *FOR_ANY_ORIGIN) if self.is_for_scripts else self.headers
-        headers = [*_encode(*named), (b"content-length", b"%d" % len(body))]
+        length = [] if self.status == NO_CONTENT else [(b"content-length", b"%d" % len(body))]
+        headers = [*_encode(*named), *length]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

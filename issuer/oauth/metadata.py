@@ -7,13 +7,20 @@ from issuer.languages import LANGUAGES
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.client_authentication import METHODS
 from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization
+from issuer.oauth.provider_signals import GlobalTokenRevocation
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
 from issuer.tokens.issuing import ACR_VALUES
-from issuer.vocabulary import ID_JAG_PROFILE, GrantType, SigningAlgorithm, TokenType
+from issuer.vocabulary import (
+    GLOBAL_REVOCATION_TYPE,
+    ID_JAG_PROFILE,
+    GrantType,
+    SigningAlgorithm,
+    TokenType,
+)
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
@@ -38,6 +45,9 @@ def metadata(
         "grant_types_supported": grants,
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         **_authentication("token", METHODS),
+        # draft-parecki-oauth-global-token-revocation-06 §5
+        "global_token_revocation_endpoint": settings.url + GlobalTokenRevocation.path,
+        "global_token_revocation_endpoint_auth_methods_supported": [GLOBAL_REVOCATION_TYPE],
     }
     for endpoint in endpoints:
         members[f"{endpoint.name}_endpoint"] = settings.url + endpoint.path

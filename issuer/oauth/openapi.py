@@ -5,16 +5,22 @@ from typing import Any
 
 from issuer.http.requests import FORM
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
-from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH
 from issuer.oauth.client_endpoint import DeviceAuthorization, Revocation
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.oauth.provider_signals import (
+    BackchannelLogout,
+    FrontchannelLogout,
+    GlobalTokenRevocation,
+    SecurityEvents,
+)
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.settings import Settings
 from issuer.vocabulary import (
     CLIENT_ASSERTION_TYPE,
+    GLOBAL_REVOCATION_TYPE,
     GRANTS_WITH_A_PERSON,
     AuthMethod,
     ErrorCode,
@@ -311,6 +317,80 @@ def backchannel_logout() -> dict[str, Any]:
     }
 
 
+def frontchannel_logout() -> dict[str, Any]:
+    """OpenID Connect Front-Channel Logout 1.0 §3."""
+    page = {"headers": REQUEST_ID, "content": {"text/html": {}}}
+    query = [
+        {"name": name, "in": "query", "required": True, "schema": TEXT} for name in ("iss", "sid")
+    ]
+    return {
+        "tags": TAGS,
+        "operationId": "frontchannel_logout",
+        "summary": "End a session (OpenID Connect Front-Channel Logout 1.0)",
+        "description": "For the page of a trusted issuer, which loads it in a frame. It ends what"
+        " began in the session with this `sid` there.",
+        "security": [{}],
+        "parameters": query,
+        "responses": {
+            "200": {"description": "An empty page: the session has ended", **page},
+            "400": {"description": "An empty page: no session is named", **page},
+            "404": {"description": "An empty page: no session here began in that one", **page},
+            "429": {"description": "An empty page: too many unknown sessions", **page},
+            "503": {"description": "An empty page: overload", **page},
+        },
+    }
+
+
+def security_event() -> dict[str, Any]:
+    """RFC 8935 §2."""
+    errors = "invalid_request invalid_key invalid_issuer invalid_audience authentication_failed"
+    err = {**TEXT, "enum": errors.split()}
+    answer = an_object({"err": err, "description": TEXT}, ["err"])
+    return {
+        "tags": TAGS,
+        "operationId": "deliver_security_event",
+        "summary": "Deliver a security event token (RFC 8935)",
+        "description": "For trusted issuers where people sign in: events of CAEP, RISC and SSF"
+        " 1.0. The signed token is the only credential, and counts once.",
+        "security": [{}],
+        "requestBody": {
+            "required": True,
+            "content": {"application/secevent+jwt": {"schema": TEXT}},
+        },
+        "responses": {
+            "202": {"description": "Accepted, also if it was before", "headers": REQUEST_ID},
+            "400": _json_answer("The token does not count (RFC 8935 §2.4)", answer),
+            "413": _json_answer("The body exceeds 20 KiB", answer),
+            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
+            "503": refusal("Overload", "Retry-After"),
+        },
+    }
+
+
+def global_token_revocation() -> dict[str, Any]:
+    """draft-parecki-oauth-global-token-revocation-06 §3."""
+    body = an_object({"sub_id": {"type": "object", "description": "RFC 9493"}}, ["sub_id"])
+    return {
+        "tags": TAGS,
+        "operationId": "revoke_all_tokens",
+        "summary": "End all access of a person (Universal Logout)",
+        "description": "For trusted issuers where people sign in, with a bearer token that they"
+        f" sign: a JWT of type {GLOBAL_REVOCATION_TYPE}, for this URL, which counts once.",
+        "security": [{"trusted_issuer": []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            "204": {"description": "All has ended", "headers": REQUEST_ID},
+            "400": refusal("The body or the subject identifier cannot be read"),
+            "401": refusal("The bearer token does not count", "WWW-Authenticate"),
+            "403": refusal("The subject is one of another issuer", "WWW-Authenticate"),
+            "404": refusal("Nobody here has this account"),
+            "413": refusal("The body exceeds 16 KiB"),
+            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
+            "503": refusal("Overload", "Retry-After"),
+        },
+    }
+
+
 def user_info() -> dict[str, Any]:
     """OpenID Connect Core §5.3, by GET and POST."""
     claims: dict[str, Any] = dict.fromkeys(("sub", "name", "preferred_username", "email"), TEXT)
@@ -381,7 +461,10 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
         base + LOGOUT_PATH: _for_browsers("logout", "Sign a person out", _LOGOUT, set()),
-        base + BACKCHANNEL_LOGOUT_PATH: {"post": backchannel_logout()},
+        base + BackchannelLogout.path: {"post": backchannel_logout()},
+        base + FrontchannelLogout.path: {"get": frontchannel_logout()},
+        base + SecurityEvents.path: {"post": security_event()},
+        base + GlobalTokenRevocation.path: {"post": global_token_revocation()},
         base + Revocation.path: {"post": revocation()},
         base + Introspection.path: {"post": introspection()},
         base + DeviceAuthorization.path: {"post": device_authorization()},
@@ -393,8 +476,11 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
 
 
 def security_schemes() -> dict[str, Any]:
-    """How a client authenticates at the token endpoint, for `components`."""
-    return {"client_secret_basic": {"type": "http", "scheme": "basic"}}
+    """How clients and trusted issuers authenticate at these endpoints, for `components`."""
+    return {
+        "client_secret_basic": {"type": "http", "scheme": "basic"},
+        "trusted_issuer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    }
 
 
 def _feed(algorithms: Iterable[str]) -> dict[str, Any]:

@@ -15,12 +15,18 @@ from issuer.http.middleware import AllowedMethods, Endpoint
 from issuer.http.requests import document
 from issuer.oauth import authorization
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.backchannel_logout import BACKCHANNEL_LOGOUT_PATH, BackchannelLogoutEndpoint
 from issuer.oauth.client_authentication import CredentialChecks
 from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization, Revocation
 from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, TOKEN_PATH, metadata, metadata_paths
+from issuer.oauth.provider_signals import (
+    BackchannelLogout,
+    FrontchannelLogout,
+    GlobalTokenRevocation,
+    SecurityEvents,
+    SignalEndpoint,
+)
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
@@ -67,9 +73,13 @@ def protocol_routes(
     registration = RegistrationEndpoint(
         shared, parts.administration, metrics, limits.registrations, needs_token=mode == "token"
     )
-    provider_logout = BackchannelLogoutEndpoint(
-        shared, tokens.directory, parts.administration, parts.provider_logout, passwords
+    of_signals = (shared, tokens.directory, parts.administration, parts.provider_signals, passwords)
+    signals: tuple[SignalEndpoint, ...] = (
+        BackchannelLogout(*of_signals),
+        SecurityEvents(*of_signals),
+        GlobalTokenRevocation(*of_signals),
     )
+    frontchannel_logout = FrontchannelLogout(*of_signals, limits.unknown_sessions)
     described = metadata(settings, server.grants, of_tokens)
     body = json.dumps(described, separators=(",", ":")).encode()
     etag = etag_of(body)
@@ -100,7 +110,8 @@ def protocol_routes(
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
         *([] if mode == "off" else [_route(base + REGISTRATION_PATH, registration, "POST")]),
-        _route(base + BACKCHANNEL_LOGOUT_PATH, provider_logout, "POST", is_for_scripts=False),
+        *(_route(base + each.path, each, "POST", is_for_scripts=False) for each in signals),
+        _route(base + FrontchannelLogout.path, frontchannel_logout, "GET", is_for_scripts=False),
         *(
             _route(base + endpoint.path, endpoint, "POST", is_for_scripts=endpoint.is_for_scripts)
             for endpoint in (*of_tokens, device)

@@ -8,9 +8,11 @@ from issuer.rate_limits.outcome_limit import OutcomeLimit
 from issuer.rate_limits.request_limits import PER_NETWORK, PublicLimit, Rate, RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
-from issuer.telemetry.metrics import NO_METRICS, PASSWORD_RESETS, PASSWORDS, Metrics
+from issuer.telemetry.metrics import LOGOUTS, NO_METRICS, PASSWORD_RESETS, PASSWORDS, Metrics
 
 _USERS_OF_A_NETWORK = 10  # as many may have all their passwords
+# Of a network. The browsers of a company send some for sessions that have ended already.
+_UNKNOWN_SESSIONS = Rate(60, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class RateLimits:
     requests: RequestLimit | None
     registrations: PublicLimit
     password_resets: PublicLimit
+    unknown_sessions: OutcomeLimit
     passwords_of_user: OutcomeLimit | None
     passwords_of_network: OutcomeLimit | None
     shared: Sequence[SharedCounts]
@@ -70,6 +73,14 @@ def build_limits(settings: Settings, clock: Clock, metrics: Metrics = NO_METRICS
             metrics,
             what="password resets",
             limit=PASSWORD_RESETS,
+        ),
+        OutcomeLimit(
+            _UNKNOWN_SESSIONS,
+            clock,
+            counts("unknown-sessions", _UNKNOWN_SESSIONS),
+            metrics,
+            what="front-channel logouts of unknown sessions from the address",
+            limit=LOGOUTS,
         ),
         passwords("passwords-of-user", of_user, "user"),
         passwords("passwords-of-network", of_network, "address"),

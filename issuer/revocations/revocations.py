@@ -223,6 +223,13 @@ class Revocations:
         """Revoke all access and refresh tokens issued so far with this `sub`."""
         self._revoke_all(RevokedPrincipal(SUB, user_or_client_id))
 
+    def has_ended(self, user_id: str, at: datetime) -> bool:
+        """Whether all tokens of the user were revoked in that second or later.
+
+        Refresh tokens included: not where the user only lost rights.
+        """
+        return self._store.has_ended(user_id, at + SEEN_WITHIN)
+
     def revoke_client(self, client_id: str) -> None:
         """Revoke all access and refresh tokens issued so far to this `client_id`, of any `sub`."""
         self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id))

@@ -258,6 +258,12 @@ class RevocationStore(Statements):
                 adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
             )
 
+    def has_ended(self, user_id: str, at: datetime) -> bool:
+        """Whether refresh tokens of the user have ended, and access tokens issued until then."""
+        row = RevokedPrincipalRow
+        entry = (row.kind == "sub", row.id == user_id)
+        return self.has(*entry, row.families_before > 0, row.not_after >= at)
+
     def postpone(
         self,
         principals: Iterable[RevokedPrincipal],

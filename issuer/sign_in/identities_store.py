@@ -6,7 +6,12 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from issuer.database.store import Statements
-from issuer.database.tables import IdentityGroupRow, IdentityRow, ProviderRoleRow
+from issuer.database.tables import (
+    IdentityGroupRow,
+    IdentityRow,
+    ProviderRoleRow,
+    TrustedIssuerRow,
+)
 
 
 class IdentityStore(Statements):
@@ -28,6 +33,19 @@ class IdentityStore(Statements):
         """Note a sign-in without a change of the row: the token path need not see it."""
         used = update(IdentityRow).where(IdentityRow.id == identity_id)
         self.session.execute(used.values(last_used_at=now, name=name))
+
+    def note_signal(self, issuer_id: str, way: str, now: datetime) -> None:
+        """Note the day on which the trusted issuer sent a signal, as `note_use` does."""
+        last, day = self.last_signals(issuer_id), f"{now:%Y-%m-%d}"
+        if last.get(way) != day:
+            sent = update(TrustedIssuerRow).where(TrustedIssuerRow.id == issuer_id)
+            self.session.execute(sent.values(last_signals={**last, way: day}))
+
+    def last_signals(self, issuer_id: str) -> dict[str, str]:
+        """The day of the last signal of the trusted issuer, by the way in which it came."""
+        row = TrustedIssuerRow
+        found = self.session.scalars(select(row.last_signals).where(row.id == issuer_id))
+        return found.one_or_none() or {}
 
     def roles_of(self, issuer_id: str) -> Sequence[ProviderRoleRow]:
         """The roles that the trusted issuer gives, in order of group, role and audience."""

@@ -102,6 +102,11 @@ def is_subject(text: str) -> bool:
     return _SUBJECT.fullmatch(text) is not None
 
 
+def is_short_text(value: object) -> bool:
+    """Whether it is a text of 1 to 255 printable characters, which both databases can keep."""
+    return _text(value) is not None
+
+
 def display_name(text: str) -> str:
     """A name from outside, as both databases can keep it and pages can show it."""
     return "".join(c for c in text[: 4 * MAX_NAME] if c.isprintable())[:MAX_NAME].strip()

@@ -23,6 +23,8 @@ from issuer.sign_in.challenges import Challenge
 from issuer.sign_in.factors_store import FactorStore
 from issuer.vocabulary import MAX_CLOCK_SKEW
 
+CALLBACK_PATH = "/sign-in/callback/"  # and the id of the trusted issuer (RFC 9700 §4.4.2.2)
+
 
 class UnknownRequest(InvalidCredentials):
     """The answer is for nothing that this browser asked for, or for nothing that still waits."""

@@ -1,9 +1,9 @@
-"""Signing in, and out, at a trusted issuer (OpenID Connect). Imports Authlib, httpx and PyJWT."""
+"""Signing in at a trusted issuer (OpenID Connect). Imports Authlib, httpx and PyJWT."""
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -15,21 +15,22 @@ from issuer.federation import public_keys
 from issuer.federation.key_source import KeySource
 from issuer.federation.provider import ProviderClient, ProviderFailure, Providers
 from issuer.sign_in.provider_claims import ProviderClaims, provider_claims
-from issuer.sign_in.provider_request import NotRecent, ProviderRequest, SignInDeclined
-from issuer.sign_in.session_revoker import SignedOut
+from issuer.sign_in.provider_request import (
+    CALLBACK_PATH,
+    NotRecent,
+    ProviderRequest,
+    SignInDeclined,
+)
 
 # The claims of a token that a key of the issuer has signed; `InvalidToken`.
 VerifiedClaims: TypeAlias = Callable[
     [TrustedIssuerRecord, public_keys.SignedToken], Awaitable[Mapping[str, Any]]
 ]
 
-_CALLBACK = "/sign-in/callback/"  # and the id of the trusted issuer (RFC 9700 §4.4.2.2)
 _MAX_CODE = 4_096
 _MAX_HINT = 255
 # They are about the sign-in, of which only the ID token tells.
 _OF_ID_TOKEN_ALONE = frozenset({"amr", "acr", "auth_time", "sid", "nonce", "iss", "aud", "azp"})
-_LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
-_LOGOUT_TYPE = "logout+jwt"
 _HASHES = {"EdDSA": "sha512", "Ed25519": "sha512"}  # of others, the digits in their name
 
 
@@ -123,35 +124,8 @@ class ProviderSignIn:
         record = _record(issuer)
         rules = (issuer.algorithms, issuer.ca_certificate, issuer.allow_private_addresses)
         source, secret = KeySource(None, issuer.issuer, *rules), self._secret_of(issuer)
-        callback = f"{self._own_url}{_CALLBACK}{issuer.id}"
+        callback = f"{self._own_url}{CALLBACK_PATH}{issuer.id}"
         return ProviderClient(source, record.client_id, secret, record.scopes, callback)
-
-
-@dataclass(eq=False, repr=False)
-class ProviderLogout:
-    """Checks logout tokens. For the event loop."""
-
-    _verified_claims: VerifiedClaims
-    _clock: Clock
-
-    async def accept(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
-        """What the token of one of these issuers says; `InvalidCredentials` names a broken rule."""
-        try:
-            return await self._verify(text, issuers)
-        except public_keys.InvalidToken as error:
-            raise InvalidCredentials(f"the logout token: {error}") from None
-
-    async def _verify(self, text: str, issuers: Iterable[TrustedIssuerRecord]) -> SignedOut:
-        token = public_keys.parse_token(text)
-        named = token.unverified.issuer
-        issuer = next((e for e in issuers if e.is_for_people and e.issuer == named), None)
-        if issuer is None or issuer.sign_in is None:
-            raise public_keys.InvalidToken("iss is no issuer where people sign in")
-        claims = await self._verified_claims(issuer, token)
-        expected = (issuer.issuer, issuer.sign_in.client_id, self._clock())
-        jti, expires_at = _check_logout_token(token, claims, *expected)
-        named_there = (claims.get("sub") or None, claims.get("sid") or None)
-        return SignedOut(issuer.id, *named_there, jti, expires_at)
 
 
 def _record(issuer: TrustedIssuerRecord) -> ProviderRecord:
@@ -177,14 +151,14 @@ def _lacks(claims: Mapping[str, Any], provider: ProviderRecord) -> bool:
     return not claims.keys() >= {*needed}
 
 
-# The rules for ID tokens and logout tokens. `InvalidToken` names the one that is broken.
+# The rules for ID tokens. `InvalidToken` names the one that is broken.
 
 
 def _check_id_token(
     claims: Mapping[str, Any], asked: ProviderRequest, client_id: str, now: datetime
 ) -> None:
     """OpenID Connect Core §3.1.3.7, after the signature; also `NotRecent`."""
-    _require_common(claims, asked.issuer, client_id, now)
+    require_common(claims, asked.issuer, client_id, now)
     if not _is_equal(claims.get("nonce"), asked.nonce):
         raise public_keys.InvalidToken("nonce is not the one that was sent")
     if not isinstance(claims.get("sub"), str):
@@ -210,33 +184,10 @@ def _check_at_hash(claims: Mapping[str, Any], header: Mapping[str, Any], token: 
         raise public_keys.InvalidToken("at_hash is not that of the access token")
 
 
-def _check_logout_token(
-    token: public_keys.SignedToken,
-    claims: Mapping[str, Any],
-    issuer: str,
-    client_id: str,
-    now: datetime,
-) -> tuple[str, datetime]:
-    """OpenID Back-Channel Logout §2.6, after the signature: its `jti`, and when it expires."""
-    if token.typ not in {"", "jwt", _LOGOUT_TYPE}:
-        raise public_keys.InvalidToken("typ is that of another kind of token")
-    expires_at = _require_common(claims, issuer, client_id, now)
-    events = claims.get("events")
-    if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
-        raise public_keys.InvalidToken("events does not say that somebody signed out")
-    if "nonce" in claims:
-        raise public_keys.InvalidToken("it has a nonce, as ID tokens do")
-    for name in ("sub", "sid"):
-        if not isinstance(claims.get(name, ""), str):
-            raise public_keys.InvalidToken(f"{name} is not a text")
-    if not claims.get("sub") and not claims.get("sid"):
-        raise public_keys.InvalidToken("it names neither sub nor sid")
-    return public_keys.required_jti(claims), expires_at
-
-
-def _require_common(
+def require_common(
     claims: Mapping[str, Any], issuer: str, client_id: str, now: datetime
 ) -> datetime:
+    """The rules that ID tokens and logout tokens share; when the token expires."""
     if claims.get("iss") != issuer:
         raise public_keys.InvalidToken("iss is another issuer")
     _require_audience(claims, client_id)

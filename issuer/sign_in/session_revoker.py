@@ -1,10 +1,8 @@
 """Ending sessions, consents and codes together with the tokens they gave, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,9 +22,6 @@ from issuer.revocations.revocations import JTI, SID
 from issuer.sign_in.codes_store import AuthorizationCode, CodeStore
 from issuer.sign_in.consents_store import AllowedAccess, ConsentStore
 from issuer.sign_in.sessions_store import SessionStore, SignInSession, active
-
-# Notes that a token was used, until it expires: whose it is, its `jti`, when it expires.
-UseOnce: TypeAlias = Callable[[Session, str, str, datetime], None]
 
 
 class SessionRevoker:
@@ -94,25 +89,13 @@ class SessionRevoker:
         return of_user(claim, expirations, client_id=client_id, user_id=user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedOut:
-    """Who signed out at a trusted issuer (account, session or both), by the token `jti`, once."""
-
-    issuer_id: str
-    subject: str | None
-    provider_session: str | None
-    jti: str
-    expires_at: datetime
-
-
 class Sessions(WithinTransaction):
     """The sessions of users, for operators, within one transaction."""
 
-    def __init__(self, transaction: Transaction, lifetimes: Lifetimes, use_once: UseOnce) -> None:
+    def __init__(self, transaction: Transaction, lifetimes: Lifetimes) -> None:
         super().__init__(transaction)
         self._store = SessionStore(self._session)
         self._lifetimes = lifetimes
-        self._use_once = use_once
 
     def of_user(self, user_id: str) -> list[SignInSession]:
         """The active sessions of the user, newest first."""
@@ -146,16 +129,6 @@ class Sessions(WithinTransaction):
         for session in self._store.of_user(kept.user_id):
             if session.id != kept.id:
                 revoker.session(session, with_offline=True)
-
-    def end_at_provider(self, out: SignedOut) -> None:
-        """End what began at a trusted issuer, which says that the person signed out there.
-
-        `InvalidCredentials` if the token was used before; `TooManyRequests`.
-        """
-        self._use_once(self._session, f"logout tokens of {out.issuer_id}", out.jti, out.expires_at)
-        revoker = SessionRevoker(self._session, self._trail, self._clock)
-        for session in self._store.at_provider(out.issuer_id, out.subject, out.provider_session):
-            revoker.session(session, with_offline=False)
 
 
 class AllowedActor(BaseModel):

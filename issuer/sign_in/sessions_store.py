@@ -123,15 +123,14 @@ class SessionStore(Statements):
         return [_read(each) for each in self.among(query, Row.identity_id, identity_ids)]
 
     def at_provider(
-        self, issuer_id: str, subject: str | None, provider_session: str | None
+        self, issuer_id: str, provider_session: str, subject: str | None = None
     ) -> list[SignInSession]:
-        """The sessions of an account at the trusted issuer, of a session there, or of both."""
+        """The sessions that began in a session at the trusted issuer; of one account, if named."""
         query = select(Row).join(IdentityRow, IdentityRow.id == Row.identity_id)
         query = query.where(IdentityRow.issuer_id == issuer_id, ~HAS_ENDED)
+        query = query.where(Row.provider_session == provider_session)
         if subject is not None:
             query = query.where(IdentityRow.subject == subject)
-        if provider_session is not None:
-            query = query.where(Row.provider_session == provider_session)
         return [_read(each) for each in self.session.scalars(query)]
 
     def has_identity(self, identity_id: str, user_id: str) -> bool:

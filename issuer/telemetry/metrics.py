@@ -25,6 +25,7 @@ LIMITS = (
     ASSERTIONS := "assertions",
     PASSWORD_RESETS := "password_resets",
     LINTS := "lints",
+    LOGOUTS := "frontchannel_logouts",
     PASSWORDS := "passwords",
 )
 # What messages are about, and what became of them.

@@ -7,7 +7,11 @@ from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.resources.resource_type import Member
 from issuer.roles.operations import AssignmentName
 from issuer.trusted_issuers.sign_in import GroupRole
-from issuer.trusted_issuers.trusted_issuer import TRUSTED_ISSUER, TrustedIssuerResource
+from issuer.trusted_issuers.trusted_issuer import (
+    TRUSTED_ISSUER,
+    ProviderRegistration,
+    TrustedIssuerResource,
+)
 from issuer.trusted_issuers.trusted_issuers import TrustedIssuers
 
 
@@ -38,6 +42,10 @@ def _roles(issuer: TrustedIssuerResource) -> list[GroupRole]:
     if issuer.sign_in is None:
         raise NotAllowed(f"People do not sign in at the trusted issuer {issuer.id}.")
     return issuer.sign_in.roles
+
+
+def _registration(work: TrustedIssuerWork, issuer_id: str, _: str = "") -> ProviderRegistration:
+    return work.trusted_issuers.registration(issuer_id)
 
 
 def _patch(roles: list[GroupRole]) -> dict[str, Any]:
@@ -89,6 +97,17 @@ GROUP_ROLES = PartOf[TrustedIssuerWork, GroupRole](
     columns=("group", "role", "audience"),
     in_words=lambda each: {"audience": each.audience or "everywhere"},
     example="runner",
+)
+REGISTRATION = PartOf[TrustedIssuerWork, ProviderRegistration](
+    owner=TRUSTED_ISSUER,
+    name="registration",
+    plural="registration",
+    model=ProviderRegistration,
+    about="What to enter at a trusted issuer where people sign in.",
+    reads="Read what to enter at a trusted issuer where people sign in: where people return, and"
+    " where it says that somebody signed out or left; and on which day it last did.",
+    item=_registration,
+    key="",
 )
 OPERATIONS: tuple[Operation[TrustedIssuerWork], ...] = (
     Operation(

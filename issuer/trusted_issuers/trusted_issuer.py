@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from issuer.fields.fields import Fields, Version
 from issuer.fields.ids import RoleName
@@ -135,6 +135,20 @@ class TrustedIssuerResource(TrustedIssuerFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+
+class ProviderRegistration(BaseModel):
+    """What to enter at a trusted issuer where people sign in, and what it has sent.
+
+    `last_signals` has the day of the last signal by the way in which it came.
+    """
+
+    redirect_uri: str
+    backchannel_logout_uri: str
+    frontchannel_logout_uri: str
+    security_events_uri: str
+    global_token_revocation_uri: str
+    last_signals: dict[str, str]
 
 
 TRUSTED_ISSUER = ResourceType(

@@ -11,14 +11,16 @@ from issuer.errors import InUse, InvalidField, NotAllowed, NotFound
 from issuer.fields.urls import require_https
 from issuer.resources import Collection, Transaction
 from issuer.scopes import parse
+from issuer.sign_in.departures import SIGNAL_PATHS, SignalWay
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.identities_store import IdentityStore
-from issuer.sign_in.provider_request import ProviderSecrets
+from issuer.sign_in.provider_request import CALLBACK_PATH, ProviderSecrets
 from issuer.trusted_issuers.fields import names_private_address
 from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.trusted_issuers.trusted_issuer import (
     TRUSTED_ISSUER,
+    ProviderRegistration,
     TrustedIssuerFields,
     TrustedIssuerResource,
 )
@@ -68,6 +70,20 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def clients_of(self, issuer_id: str, limit: int) -> list[str]:
         """At most `limit` clients with a trust that names it, by id."""
         return self._store.ids_of_clients_of(issuer_id, limit)
+
+    def registration(self, issuer_id: str) -> ProviderRegistration:
+        """What to enter at the trusted issuer; `NotAllowed` unless people sign in there."""
+        if self.get(issuer_id).sign_in is None:
+            raise NotAllowed(f"People do not sign in at the trusted issuer {issuer_id}.")
+        urls = {way: self._own_url + path for way, path in SIGNAL_PATHS.items()}
+        return ProviderRegistration(
+            redirect_uri=f"{self._own_url}{CALLBACK_PATH}{issuer_id}",
+            backchannel_logout_uri=urls[SignalWay.BACK_CHANNEL],
+            frontchannel_logout_uri=urls[SignalWay.FRONT_CHANNEL],
+            security_events_uri=urls[SignalWay.SECURITY_EVENTS],
+            global_token_revocation_uri=urls[SignalWay.UNIVERSAL_LOGOUT],
+            last_signals=IdentityStore(self._session).last_signals(issuer_id),
+        )
 
     def people_of(self, issuer_id: str, limit: int) -> list[tuple[str, str, str, datetime | None]]:
         """At most `limit` users with an account there: id, name, `sub`, last sign-in there."""

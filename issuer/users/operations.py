@@ -1,5 +1,6 @@
 """What an administrator does to a user beside changing it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from issuer.operations import About, Operation, OperationQuestion, PartOf
 from issuer.roles.operations import RolesOf
 from issuer.users.guard import AttemptGuard
-from issuer.users.user import USER
+from issuer.users.user import USER, NoticedBy
 from issuer.users.users import Users
 
 SIGNS_OUT = "Every session ends, and every token is refused within seconds."
@@ -18,16 +19,33 @@ SIGNS_YOU_OUT = " This is you: you are signed out, too."
 
 class UserWork(Protocol):
     attempts: AttemptGuard
+    departures: Any
     groups: Any
     users: Users
 
 
 class UserState(BaseModel):
-    """The names of a user's groups, consecutive wrong passwords, and until when it is locked."""
+    """The names of a user's groups, consecutive wrong passwords, and until when it is locked.
+
+    `noticed_by`: how this issuer would notice that the person left; if empty, it would not.
+    """
 
     groups: list[str]
     failed_attempts: int
     locked_until: datetime | None
+    noticed_by: list[NoticedBy] = []
+
+    @property
+    def departure(self) -> str:
+        """`noticed_by` as a sentence."""
+        return departure_in_words(self.noticed_by)
+
+
+def departure_in_words(noticed_by: Sequence[NoticedBy]) -> str:
+    """How the departure of a person would be noticed."""
+    if noticed_by:
+        return "; ".join(each.in_words for each in noticed_by)
+    return "nothing so far: disable the user here if the person leaves"
 
 
 def _revoking(_: UserWork, about: About) -> OperationQuestion:
@@ -41,7 +59,8 @@ def _revoking(_: UserWork, about: About) -> OperationQuestion:
 
 def _state(work: UserWork, user_id: str, _: str = "") -> UserState:
     groups = [group.name for group in work.groups.of_user(work.users.get(user_id).id)]
-    return UserState(groups=groups, **asdict(work.attempts.state_of(user_id)))
+    state = asdict(work.attempts.state_of(user_id))
+    return UserState(groups=groups, **state, noticed_by=work.departures.noticed_by(user_id))
 
 
 USER_ROLES = RolesOf(
@@ -54,8 +73,9 @@ STATE = PartOf[UserWork, UserState](
     name="state",
     plural="state",
     model=UserState,
-    about="The groups of a user, and wrong passwords.",
-    reads="Read the groups of a user, wrong passwords since the last right one, and the lock.",
+    about="The groups of a user, wrong passwords, and how a departure would be noticed.",
+    reads="Read the groups of a user, wrong passwords since the last right one, the lock, and how"
+    " this issuer would notice that the person left.",
     item=_state,
     key="",
 )

@@ -58,6 +58,8 @@ class ProvisionedUsers(UsersWith[ProvisionedFields, ProvisionedUser]):
         row = self._row_to_change(key)
         if (before := self._fields(row)) != fields:
             self._replace(row, before, fields)
+        elif fields.disabled:
+            row.disabled_by = None  # the client says so as well
 
     def attribute(self, *path: str | int) -> Attribute:
         """What conditions compare: a member, or a text in `scim`, by its path there."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
-from pydantic import SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, SecretStr, ValidationInfo, field_validator
 
 from issuer.fields.fields import CustomClaims, Email, Fields, Label, Username, Version
 from issuer.fields.ids import PrincipalId
@@ -103,6 +103,23 @@ class ListedUser(User):
     states: list[str] = []
     roles: list[str] = []
     last_sign_in_at: datetime | None = None
+
+
+class NoticedBy(BaseModel):
+    """How this issuer would notice that a user left: by SCIM, or what a trusted issuer sends.
+
+    `last` is the day of the last signal of that kind from this trusted issuer.
+    """
+
+    way: str
+    trusted_issuer: str | None = None
+    last: str | None = None
+
+    @property
+    def in_words(self) -> str:
+        if self.trusted_issuer is None:
+            return "SCIM"
+        return f"{self.way.replace('-', ' ')} of {self.trusted_issuer}, last on {self.last}"
 
 
 class _Methods(Protocol):

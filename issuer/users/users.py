@@ -1,6 +1,7 @@
 """The rules for users."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
 
@@ -40,6 +41,13 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         self._keys = counter_keys
         self._guard = guard
 
+    def update(self, key: str, patch: Mapping[str, object]) -> UserT:
+        """`Collection.update`. Whoever says `disabled` again has said so, too."""
+        updated = super().update(key, patch)
+        if patch.get("disabled"):
+            self._store.get(key).disabled_by = None
+        return updated
+
     def find(self, id_or_name: str) -> UserT:
         """The user of that id, else of that name; `NotFound` if there is neither."""
         if row := self._store.find(id_or_name):
@@ -67,6 +75,46 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         before = self._fields(row)
         if (after := before.patched(profile)) != before:
             self._rewrite(row, before, after)
+
+    def end_access(self, user_id: str) -> None:
+        """End all that lets the user in, or acts for them, without any right of the caller.
+
+        Sessions, refresh tokens, authorization codes (also those of devices) and ID-JAGs of before
+        open nothing any more, and access tokens, also exchanged ones, are in the revocation feed.
+        An open invitation would bring back what ends here.
+        """
+        self._revocations.revoke_user(user_id)
+        if self._store.delete_invitation(user_id):
+            self._trail.note("invitation.deleted", user_id)
+
+    def disable_by(self, user_id: str, issuer_id: str, at: datetime) -> None:
+        """End the access of the user, and disable them, as a trusted issuer said at that time.
+
+        The last admin stays enabled: nobody could enable them again.
+        """
+        self.end_access(user_id)
+        row = self._store.get(user_id)
+        if not row.disabled and not self._is_last_admin(row):
+            self.follow(user_id, {"disabled": True})
+            row.disabled_by = {"issuer": issuer_id, "at": at.timestamp()}
+
+    def enable_by(self, user_id: str, issuer_id: str, at: datetime) -> None:
+        """Enable the user, if an earlier signal of this trusted issuer, and nobody else, did that.
+
+        A signal that was overtaken by the one that disabled the user changes nothing.
+        """
+        by = self._store.get(user_id).disabled_by
+        if by is not None and by["issuer"] == issuer_id and by["at"] <= at.timestamp():
+            self.follow(user_id, {"disabled": False})
+
+    def _is_last_admin(self, row: UserRow) -> bool:
+        if not self._authority.has_admin():
+            return False
+        row.disabled = True
+        self._session.flush()
+        is_last = not self._authority.has_admin()
+        row.disabled = False
+        return is_last
 
     def usernames(self, first: str, limit: int) -> list[str]:
         """At most `limit` user names, from `first` on, in order."""
@@ -146,6 +194,8 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
             # Whoever gives an account another's name may have it get the rights meant for them.
             note_grantor(row, self._authority.grantor, is_only_way=False)
             self._store.give_access(row.id, self._authority.grantor)
+        if fields.disabled != row.disabled:
+            row.disabled_by = None
         super()._write(row, fields)
         row.folded_username = folded
         row.verified_email = fields.email if fields.email_verified else None
@@ -154,10 +204,7 @@ class UsersWith(Principals[UserRow, UserFieldsT, UserT]):
         return {"email_verified": row.email_verified}
 
     def _revoke(self, key: str) -> None:
-        """An open invitation would bring back what ends here."""
-        self._revocations.revoke_user(key)
-        if self._store.delete_invitation(key):
-            self._trail.note("invitation.deleted", key)
+        self.end_access(key)
 
     def _forget_attempts(self, user_id: str) -> None:
         AttemptStore(self._session).unlock(user_id, self._keys.of_user(user_id))

@@ -151,3 +151,16 @@ def test_its_button_has_a_name_and_can_be_hidden(cli: Cli):
     assert (made["sign_in"]["name"], made["sign_in"]["shown"]) == ("Acme SSO", False)
     assert cli.json("trusted-issuer", "update", "google", "--sign-in-shown")["sign_in"]["shown"]
     assert cli("trusted-issuer", "update", "google", "--sign-in-name", "x" * 61).status != 0
+
+
+def test_the_command_shows_what_to_enter_at_the_provider(cli: Cli, secret: str):
+    cli.json("trusted-issuer", "create", "google", *GOOGLE, "--sign-in-client-secret", secret)
+    shown = cli.json("trusted-issuer", "show", "google")["registration"]
+    assert shown["security_events_uri"].endswith("/oauth2/security-events")
+    assert "/oauth2/frontchannel-logout" in cli.done("trusted-issuer", "show", "google")
+
+
+def test_the_command_warns_of_whose_departure_nobody_would_tell(cli: Cli):
+    cli.json("user", "create", "alice")
+    assert "nothing so far: disable the user here" in cli.done("user", "show", "alice")
+    assert cli.json("user", "show", "alice")["noticed_by"] == []

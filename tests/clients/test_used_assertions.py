@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event
 
 from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.composition import compose
-from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.errors import InvalidCredentials, TooManyRequests, UsedBefore
 from tests.builders import Deployment
 from tests.killing import killed
 
@@ -39,8 +39,8 @@ def test_of_one_assertion_in_several_requests_one_is_used(deployment: Deployment
         return await asyncio.gather(*(outcome(used, name) for name in ("a", "b", "a", "a")))
 
     with using(deployment) as used:
-        assert Counter(asyncio.run(use())) == {None: 2, InvalidCredentials: 2}
-        assert set(asyncio.run(use())) == {InvalidCredentials}
+        assert Counter(asyncio.run(use())) == {None: 2, UsedBefore: 2}
+        assert set(asyncio.run(use())) == {UsedBefore}
 
 
 def test_of_one_assertion_in_several_processes_one_is_used(deployment: Deployment):
@@ -55,7 +55,7 @@ def test_of_one_assertion_in_several_processes_one_is_used(deployment: Deploymen
     with ExitStack() as held:
         processes = [held.enter_context(using(deployment)) for _ in range(3)]
         outcomes = Counter(asyncio.run(use()))
-    assert outcomes == {None: len(names), InvalidCredentials: 2 * len(names)}
+    assert outcomes == {None: len(names), UsedBefore: 2 * len(names)}
 
 
 def test_assertions_that_come_together_are_used_in_one_commit(deployment: Deployment):
@@ -87,7 +87,7 @@ def test_after_sigkill_an_assertion_is_used_or_can_be(deployment: Deployment):
     with using(deployment) as used:
         assert killed(use_elsewhere, before=0) == "commit"
         assert killed(use_elsewhere, before=1) is None
-        assert asyncio.run(outcome(used, "one")) is InvalidCredentials
+        assert asyncio.run(outcome(used, "one")) is UsedBefore
 
 
 def test_a_client_uses_a_bounded_number_of_assertions(deployment: Deployment):
@@ -100,7 +100,7 @@ def test_a_client_uses_a_bounded_number_of_assertions(deployment: Deployment):
             accepted += 1
         assert await outcome(used, "another") is TooManyRequests
         assert await outcome(used, "another", "other") is None
-        assert await outcome(used, "another", "other") is InvalidCredentials
+        assert await outcome(used, "another", "other") is UsedBefore
         return accepted
 
     with using(deployment, most=most) as used:

@@ -22,10 +22,13 @@ from tests.journeys.running_issuer import (
     process_environment,
     reserved_port,
 )
+from tests.sign_in.signals import CREDENTIAL_CHANGE, SESSION_REVOKED
 
 COMPANY = "company"
 _ADMIN = "administrator"
 _SECONDS_TO_START = 900
+# Security events also to loopback, and soon.
+_SIGNALS = ("allow-insecure-push-targets=true", "outbox-drainer-interval=500ms")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,20 @@ class CompanyKeycloak:
     def sign_out_everywhere(self) -> None:
         """An administrator ends all sessions of the person."""
         self._admin("POST", f"users/{self._person['id']}/logout")
+
+    def push_security_events(self, issuer_url: str) -> None:
+        """An administrator makes a stream to the issuer (RFC 8935)."""
+        delivery = {
+            "method": "urn:ietf:rfc:8935",
+            "endpoint_url": f"{issuer_url}/oauth2/security-events",
+        }
+        stream = {"delivery": delivery, "events_requested": [SESSION_REVOKED, CREDENTIAL_CHANGE]}
+        self._admin("POST", "ssf/clients/agentos-issuer/stream", stream)
+
+    def reset_password(self) -> None:
+        """An administrator sets the password of the person, to the same one."""
+        credential = {"type": "password", "value": self.password, "temporary": False}
+        self._admin("PUT", f"users/{self._person['id']}/reset-password", credential)
 
     def change(self, **members: object) -> None:
         """An administrator changes the person."""
@@ -85,7 +102,8 @@ def running_keycloak(folder: Path, issuer_url: str) -> Iterator[CompanyKeycloak]
         imported.joinpath("realm.json").write_text(json.dumps(realm(keycloak, issuer_url)))
         command = ["sh", home / "bin" / "kc.sh", "start-dev", "--import-realm"]
         command += ["--http-host=127.0.0.1", f"--http-port={port}"]
-        command += [f"--http-management-port={management}"]
+        command += [f"--http-management-port={management}", "--features=ssf"]
+        command += [f"--spi-ssf-transmitter--default--{each}" for each in _SIGNALS]
         environment = {
             **process_environment(),
             "KC_BOOTSTRAP_ADMIN_USERNAME": _ADMIN,
@@ -136,6 +154,10 @@ def realm(keycloak: CompanyKeycloak, issuer_url: str) -> dict[str, Any]:
             "pkce.code.challenge.method": "S256",
             "backchannel.logout.url": f"{issuer_url}/oauth2/backchannel-logout",
             "backchannel.logout.session.required": "true",
+            "ssf.enabled": "true",
+            "ssf.defaultSubjects": "ALL",
+            "ssf.streamAudience": issuer_url,
+            "ssf.validPushUrls": f"{issuer_url}/*",
         },
         "protocolMappers": [groups],
     }
@@ -153,6 +175,10 @@ def realm(keycloak: CompanyKeycloak, issuer_url: str) -> dict[str, Any]:
         "realm": COMPANY,
         "enabled": True,
         "sslRequired": "none",
+        "attributes": {"ssf.transmitterEnabled": "true"},
+        "eventsEnabled": True,
+        "adminEventsEnabled": True,
+        "eventsListeners": ["jboss-logging", "ssf-events"],
         "groups": [{"name": "staff"}],
         "users": [person],
         "clients": [client],

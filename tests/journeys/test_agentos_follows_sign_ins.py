@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
 from issuer.sign_in.sessions import ProviderProof
@@ -17,9 +17,9 @@ from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 from tests.journeys.signing_in import CALLBACK, WebPerson, token_request
 from tests.sign_in.authorizing import BROWSER, GRANTS
+from tests.sign_in.signals import DISABLED, LOGOUT, REVOCATION
 from tests.trusting import OtherIssuer
 
-COMPANY = "https://login.company.example"
 WITHIN = 10
 """Seconds (docs/how-to/connect-an-agentos.md)."""
 pytestmark = pytest.mark.slow
@@ -92,33 +92,60 @@ def disable_the_user(signed_in: SignedInTo) -> None:
 
 def sign_out_elsewhere(signed_in: SignedInTo) -> None:
     """At a trusted issuer, with whose account the session went on (back-channel logout)."""
-    issuer, other = signed_in.issuer, OtherIssuer.new(COMPANY, "ES256")
+    token = signed_at(signed_in, "company", "logout+jwt", events={LOGOUT: {}})
+    send_until_accepted(signed_in, "backchannel-logout", data={"logout_token": token})
+
+
+def leave_elsewhere(signed_in: SignedInTo) -> None:
+    """The company disables the account (RISC), and says so by push (RFC 8935)."""
+    about = {"format": "opaque", "id": "there"}
+    events = {DISABLED: {"subject": about}}
+    token = signed_at(signed_in, "leaving", "secevent+jwt", events=events)
+    headers = {"Content-Type": "application/secevent+jwt"}
+    send_until_accepted(signed_in, "security-events", content=token, headers=headers)
+
+
+def universal_logout(signed_in: SignedInTo) -> None:
+    """By Okta."""
+    url = f"{signed_in.issuer.url}{REVOCATION}"
+    token = signed_at(signed_in, "okta", "global-token-revocation+jwt", aud=url)
+    body = {"sub_id": {"format": "opaque", "id": "there"}}
+    headers = {"Authorization": f"Bearer {token}"}
+    send_until_accepted(signed_in, "global-token-revocation", json=body, headers=headers)
+
+
+def signed_at(signed_in: SignedInTo, name: str, typ: str, **claims: Any) -> str:
+    """A token of a trusted issuer of that name, with whose account the session goes on."""
+    other = OtherIssuer.new(f"https://{name}.example", "ES256")
     members = {
-        "id": "company",
+        "id": name,
         "issuer": other.issuer,
         "algorithms": [other.alg],
         "keys": {"jwks": other.jwks},
         "kinds": ["people"],
         "sign_in": {"client_id": "issuer"},
     }
-    with issuer.deployment.changing() as work:
+    with signed_in.issuer.deployment.changing() as work:
         work.trusted_issuers.create(TrustedIssuerFields.read(members))
         grantor = work.authority.grantor
-        linked = work.identities.link(signed_in.user_id, "company", "there", "", grantor)
+        linked = work.identities.link(signed_in.user_id, name, "there", "", grantor)
         (session,) = work.sessions.of_user(signed_in.user_id)
-    services = issuer.deployment.services
+    services = signed_in.issuer.deployment.services
     user = services.tokens.directory.load_user(signed_in.user_id)
     proof = ProviderProof(linked.id, services.clock(), None)
     services.people.sessions.begin(user, (), BROWSER, renewing=session, provider=proof)
-    events = {"http://schemas.openid.net/event/backchannel-logout": {}}
-    claims = {"sub": "there", "aud": "issuer", "jti": "1", "events": events}
-    token = other.token(services.clock().timestamp(), {"typ": "logout+jwt"}, **claims)
+    now = services.clock().timestamp()
+    claims = {"sub": "there", "aud": "issuer", "jti": "1", "exp": int(now) + 300, **claims}
+    return other.token(now, {"typ": typ}, **claims)
 
-    def is_accepted() -> bool:  # as soon as the server has seen that the issuer is trusted
-        answer = issuer.http.post("/oauth2/backchannel-logout", data={"logout_token": token})
-        return answer.status_code == httpx.codes.OK
 
-    wait_until(is_accepted, WITHIN, "the logout token is accepted")
+def send_until_accepted(signed_in: SignedInTo, endpoint: str, **request: Any) -> None:
+    """As soon as the server has seen that the issuer is trusted."""
+
+    def is_accepted() -> bool:
+        return signed_in.issuer.http.post(f"/oauth2/{endpoint}", **request).is_success
+
+    wait_until(is_accepted, WITHIN, "the signal is accepted")
 
 
 ENDS: list[Callable[[SignedInTo], None]] = [
@@ -126,6 +153,8 @@ ENDS: list[Callable[[SignedInTo], None]] = [
     use_an_old_refresh_token,
     sign_out,
     sign_out_elsewhere,
+    leave_elsewhere,
+    universal_logout,
     withdraw_the_consent,
     end_the_session,
     disable_the_user,

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from issuer.database.tables import AuditEventRow
 from issuer.sign_in import InvitationFields
 from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import PASSWORD, Credentials
@@ -311,3 +314,30 @@ def test_name_address_and_groups_at_keycloak_are_those_of_the_last_sign_in(
     keycloak.change(lastName="Hopper", email="hopper@company.example", emailVerified=False)
     keycloak.remove_from_groups()
     assert signed_in() == ("Grace Hopper", "hopper@company.example", False, [])
+
+
+def test_security_events_of_keycloak_end_what_they_are_about(
+    issuer: RunningIssuer, keycloak: CompanyKeycloak, chromium: sync_api.Browser
+):
+    """A changed password and a sign-out everywhere, as its transmitter sends them (SSF 1.0)."""
+    keycloak.push_security_events(issuer.url)
+    for event, happens in (
+        ("caep/event-type/credential-change", keycloak.reset_password),
+        ("caep/event-type/session-revoked", keycloak.sign_out_everywhere),
+    ):
+        with new_page(chromium) as page:
+            page.goto(f"{issuer.url}/sign-in")
+            sign_in_with(keycloak, page)
+            page.wait_for_url("**/account")
+            happens()
+            wait_until(partial(is_received, issuer, event), 10, f"{event} is received")
+            page.goto(f"{issuer.url}/account")
+            assert page.get_by_label("User name").is_visible()
+
+
+def is_received(issuer: RunningIssuer, event: str) -> bool:
+    """Whether a security event about a user came."""
+    with issuer.deployment.services.database.reading() as session:
+        query = select(AuditEventRow).where(AuditEventRow.action == "signal.received")
+        found = [*session.scalars(query)]
+    return any(each.details["event"] == event and each.target for each in found)

@@ -93,7 +93,7 @@ def test_what_may_outlast_a_sign_out_here_outlasts_one_there(
 ENDED = {
     "sub and sid": ({}, (True, False, False)),
     "sid": ({"sub": None}, (True, False, False)),
-    "sub": ({"sid": None}, (True, True, False)),
+    "sub": ({"sid": None}, (True, True, True)),
     "another sid": ({"sid": "there-9"}, (False, False, False)),
     "another sub": ({"sub": "another"}, (False, False, False)),
 }
@@ -103,7 +103,10 @@ ENDED = {
 def test_only_what_the_token_names_ends(
     shared: Deployment, claims: dict[str, Any], ended: tuple[bool, ...]
 ):
-    """Two sessions of the account there, and one that began with a password."""
+    """Two sessions of the account there, and one that began with a password.
+
+    Without a `sid` the person is signed out everywhere, as where they left.
+    """
     provider = honest(shared)
     user_id = known_user(shared)
     sessions = [

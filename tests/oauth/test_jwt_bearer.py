@@ -436,8 +436,21 @@ def test_where_another_issuer_is_the_only_way_to_sign_in_an_id_jag_gives_nothing
     with agent.deployment.changing() as work:
         work.assignments.assign(agent.alice, Assignment(role="boss", audience=URL))
         work.identities.link(agent.alice, "company", "s-boss", "", work.authority.grantor)
+    agent.deployment.wait(timedelta(seconds=1))  # new rights have ended what was issued before
     assert agent.present(subject="s-boss").status == 200
     with agent.deployment.changing() as work:
         work.assignments.unassign(agent.alice, Assignment(role="boss", audience=URL))
     only.change(disabled=True)
     assert agent.present(subject="s-boss").status == 200
+
+
+def test_an_id_jag_of_before_all_access_was_ended_gives_nothing(agent: PresentingAgent):
+    """Whoever is signed out everywhere is not let in by what the issuer said before."""
+    issued_before = agent.company.id_jag(agent.client.client_id)
+    agent.deployment.wait(timedelta(minutes=1))
+    with agent.deployment.changing() as work:
+        work.users.revoke_tokens(agent.alice)
+    agent.deployment.wait(timedelta(seconds=1))
+    assert agent.ask(issued_before).error == "invalid_grant"
+    assert "was ended since it was issued" in why_refused(agent.deployment)
+    assert agent.present().status == 200

@@ -37,8 +37,8 @@ _OPTIONS = options_of(USER, ["email", "email_verified", "name", "language", "cla
 
 
 def _parts(work: UnitOfWork, user_id: str) -> Parts:
-    roles = work.assignments.roles_of(user_id)
-    return {"roles": roles, **work.item(STATE, user_id).model_dump(mode="json")}, {}
+    roles, state = work.assignments.roles_of(user_id), work.item(STATE, user_id)
+    return {"roles": roles, **state.model_dump(mode="json")}, {"noticed_by": state.departure}
 
 
 commands.list(
@@ -49,7 +49,12 @@ commands.list(
     "--limit 20 --json",
     row=lambda user: {"state": user.states, "last_sign_in": output.day(user.last_sign_in_at)},
 )
-commands.show("alice", ", with groups and roles, failed sign-in attempts and locks.", _parts)
+commands.show(
+    "alice",
+    ", with groups and roles, failed sign-in attempts and locks.\n\n"
+    "noticed_by says how this issuer would notice that the person left.",
+    _parts,
+)
 commands.create(
     {"username": _USERNAME, "id": option_of(USER, "id"), **_OPTIONS},
     "Create a user. The user cannot sign in before a password is set.",

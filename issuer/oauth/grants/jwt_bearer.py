@@ -88,6 +88,9 @@ class JwtBearer(Grant):
             raise InvalidCredentials("assertion: it names no second factor, which is required")
         with self._administration.changing(request.actor, held=()) as work:
             arrival = work.identities.arrive(received.issuer, claims)
+            if work.revocations.has_ended(arrival.user.id, received.issued_at):
+                reason = "assertion: all access of the user was ended since it was issued"
+                raise InvalidCredentials(reason, arrival.user.id)
         only = self._only_way_of(arrival.user)
         if only is not None and only.id != received.issuer.id:
             raise InvalidCredentials(f"people sign in at {only.id} alone", arrival.user.id)

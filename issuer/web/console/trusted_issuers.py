@@ -17,6 +17,7 @@ from issuer.resources.resource_type import members_of, options_of
 from issuer.roles import ROLE
 from issuer.settings import Settings
 from issuer.sign_in.identities import Refused
+from issuer.sign_in.provider_request import CALLBACK_PATH
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.trusted_issuers.fields import PEOPLE, WORKLOAD
 from issuer.trusted_issuers.operations import OPERATIONS, GroupRoleName
@@ -176,7 +177,7 @@ class TrustedIssuersScreen(CollectionScreen):
 
 
 def _redirect_uri(settings: Settings, issuer_id: str) -> str:
-    return f"{settings.url}/sign-in/callback/{issuer_id}"
+    return f"{settings.url}{CALLBACK_PATH}{issuer_id}"
 
 
 class OneTrustedIssuerScreen(ResourceScreen):
@@ -215,11 +216,11 @@ class OneTrustedIssuerScreen(ResourceScreen):
         """`clients` trust it, of which `most` are shown; None without the scope to read clients.
 
         `people` have an account there: id, name, `sub` and last sign-in; None without the scope to
-        read users. `failed` is the newest sign-in that failed there, and what to do; None if there
-        is none, or without the scope to read the audit log. Roles and audiences are offered for one
-        more group.
+        read users. `registration` is what to enter there. `failed` is the newest sign-in that
+        failed there, and what to do; None if there is none, or without the scope to read the audit
+        log. Roles and audiences are offered for one more group.
         """
-        clients, people, known = None, None, {}
+        clients, people, known, registration = None, None, {}, None
         if self.operator.holds(CLIENT.read):
             with self.operator.work(TRUSTED_ISSUER.read) as work:
                 clients = work.trusted_issuers.clients_of(self.key, _SHOWN + 1)
@@ -228,6 +229,7 @@ class OneTrustedIssuerScreen(ResourceScreen):
                 people = work.trusted_issuers.people_of(self.key, _SHOWN + 1)
         if self.resource.sign_in is not None:
             with self.operator.work(TRUSTED_ISSUER.read) as work:
+                registration = work.trusted_issuers.registration(self.key)
                 for kind in (ROLE, AUDIENCE):
                     like = self.form.get(kind.name, "")
                     known[kind.plural] = forms.choices_of(self.operator, work, kind, like)
@@ -236,6 +238,7 @@ class OneTrustedIssuerScreen(ResourceScreen):
         return super().page(
             has_secret=secret is not None,
             redirect_uri=_redirect_uri(self.parts.settings, self.key),
+            registration=registration,
             is_scripted=self.resource.sign_in is not None,
             people=people,
             failed=self._failed(),

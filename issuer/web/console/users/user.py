@@ -121,6 +121,7 @@ class OneUserScreen(PrincipalScreen):
             "own_session_id": self.operator.session.id,
             "consents": work.consents.of_user(user.id),
             "delegations": work.delegations.of_user(user.id),
+            "noticed_by": work.departures.noticed_by(user.id),
         }
 
     def what_disabling_ends(self) -> str:
