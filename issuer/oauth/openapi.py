@@ -296,33 +296,94 @@ _LOGOUT = {
 }
 
 
-def backchannel_logout() -> dict[str, Any]:
-    """OpenID Connect Back-Channel Logout 1.0 §2.5."""
-    form = {"schema": an_object({"logout_token": TEXT}, ["logout_token"])}
+def _signal(
+    operation_id: str,
+    summary: str,
+    description: str,
+    body: dict[str, Any],
+    responses: dict[str, Any],
+    security: str = "",
+) -> dict[str, Any]:
+    """What a trusted issuer where people sign in sends; `body` is by its content type."""
     return {
         "tags": TAGS,
-        "operationId": "backchannel_logout",
-        "summary": "End what began at a trusted issuer (OpenID Connect Back-Channel Logout 1.0)",
-        "description": "For trusted issuers where people sign in. The signed `logout_token` is the"
-        " only credential, and counts once.",
-        "security": [{}],
-        "requestBody": {"required": True, "content": {FORM: form}},
+        "operationId": operation_id,
+        "summary": summary,
+        "description": f"For trusted issuers where people sign in. {description}",
+        "security": [{security: []} if security else {}],
+        "requestBody": {
+            "required": True,
+            "content": {name: {"schema": schema} for name, schema in body.items()},
+        },
         "responses": {
-            "200": {"description": "Ended, if there was anything to end", "headers": REQUEST_ID},
-            "400": refusal("The token does not count (§2.6)"),
-            "413": refusal("The body exceeds 20 KiB"),
+            **responses,
+            "413": refusal("The body is too large"),
             "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
             "503": refusal("Overload", "Retry-After"),
         },
     }
 
 
+def backchannel_logout() -> dict[str, Any]:
+    """OpenID Connect Back-Channel Logout 1.0 §2.5."""
+    return _signal(
+        "backchannel_logout",
+        "End what began at a trusted issuer (OpenID Connect Back-Channel Logout 1.0)",
+        "The signed `logout_token` is the only credential, and counts once.",
+        {FORM: an_object({"logout_token": TEXT}, ["logout_token"])},
+        {
+            "200": {"description": "Ended, if there was anything to end", "headers": REQUEST_ID},
+            "400": refusal("The token does not count (§2.6)"),
+        },
+    )
+
+
+def security_event() -> dict[str, Any]:
+    """RFC 8935 §2."""
+    codes = "invalid_request invalid_key invalid_issuer invalid_audience authentication_failed"
+    answer = an_object({"err": {**TEXT, "enum": codes.split()}, "description": TEXT}, ["err"])
+    return _signal(
+        "deliver_security_event",
+        "Deliver a security event token (RFC 8935)",
+        "Events of CAEP, RISC and SSF 1.0. The signed token is the only credential, and counts"
+        " once.",
+        {"application/secevent+jwt": TEXT},
+        {
+            "202": {"description": "Accepted, also if it was before", "headers": REQUEST_ID},
+            "400": _json_answer("The token does not count (RFC 8935 §2.4)", answer),
+        },
+    )
+
+
+def global_token_revocation() -> dict[str, Any]:
+    """draft-parecki-oauth-global-token-revocation-06 §3."""
+    sub_id = {"type": "object", "description": "A subject identifier (RFC 9493)"}
+    return _signal(
+        "revoke_all_tokens",
+        "End all access of a person (Universal Logout)",
+        f"The bearer token is a JWT of type {GLOBAL_REVOCATION_TYPE} for this URL, which the"
+        " trusted issuer has signed, and counts once.",
+        {"application/json": an_object({"sub_id": sub_id}, ["sub_id"])},
+        {
+            "204": {"description": "All has ended", "headers": REQUEST_ID},
+            "400": refusal("The body or the subject identifier cannot be read"),
+            "401": refusal("The bearer token does not count", "WWW-Authenticate"),
+            "403": refusal("The subject is one of another issuer", "WWW-Authenticate"),
+            "404": refusal("Nobody here has this account"),
+        },
+        "trusted_issuer",
+    )
+
+
 def frontchannel_logout() -> dict[str, Any]:
     """OpenID Connect Front-Channel Logout 1.0 §3."""
-    page = {"headers": REQUEST_ID, "content": {"text/html": {}}}
-    query = [
-        {"name": name, "in": "query", "required": True, "schema": TEXT} for name in ("iss", "sid")
-    ]
+    answers = {
+        "200": "the session has ended",
+        "400": "no session is named",
+        "404": "no session here began in that one",
+        "429": "too many unknown sessions",
+        "503": "overload",
+    }
     return {
         "tags": TAGS,
         "operationId": "frontchannel_logout",
@@ -330,63 +391,17 @@ def frontchannel_logout() -> dict[str, Any]:
         "description": "For the page of a trusted issuer, which loads it in a frame. It ends what"
         " began in the session with this `sid` there.",
         "security": [{}],
-        "parameters": query,
+        "parameters": [
+            {"name": name, "in": "query", "required": True, "schema": TEXT}
+            for name in ("iss", "sid")
+        ],
         "responses": {
-            "200": {"description": "An empty page: the session has ended", **page},
-            "400": {"description": "An empty page: no session is named", **page},
-            "404": {"description": "An empty page: no session here began in that one", **page},
-            "429": {"description": "An empty page: too many unknown sessions", **page},
-            "503": {"description": "An empty page: overload", **page},
-        },
-    }
-
-
-def security_event() -> dict[str, Any]:
-    """RFC 8935 §2."""
-    errors = "invalid_request invalid_key invalid_issuer invalid_audience authentication_failed"
-    err = {**TEXT, "enum": errors.split()}
-    answer = an_object({"err": err, "description": TEXT}, ["err"])
-    return {
-        "tags": TAGS,
-        "operationId": "deliver_security_event",
-        "summary": "Deliver a security event token (RFC 8935)",
-        "description": "For trusted issuers where people sign in: events of CAEP, RISC and SSF"
-        " 1.0. The signed token is the only credential, and counts once.",
-        "security": [{}],
-        "requestBody": {
-            "required": True,
-            "content": {"application/secevent+jwt": {"schema": TEXT}},
-        },
-        "responses": {
-            "202": {"description": "Accepted, also if it was before", "headers": REQUEST_ID},
-            "400": _json_answer("The token does not count (RFC 8935 §2.4)", answer),
-            "413": _json_answer("The body exceeds 20 KiB", answer),
-            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
-            "503": refusal("Overload", "Retry-After"),
-        },
-    }
-
-
-def global_token_revocation() -> dict[str, Any]:
-    """draft-parecki-oauth-global-token-revocation-06 §3."""
-    body = an_object({"sub_id": {"type": "object", "description": "RFC 9493"}}, ["sub_id"])
-    return {
-        "tags": TAGS,
-        "operationId": "revoke_all_tokens",
-        "summary": "End all access of a person (Universal Logout)",
-        "description": "For trusted issuers where people sign in, with a bearer token that they"
-        f" sign: a JWT of type {GLOBAL_REVOCATION_TYPE}, for this URL, which counts once.",
-        "security": [{"trusted_issuer": []}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            "204": {"description": "All has ended", "headers": REQUEST_ID},
-            "400": refusal("The body or the subject identifier cannot be read"),
-            "401": refusal("The bearer token does not count", "WWW-Authenticate"),
-            "403": refusal("The subject is one of another issuer", "WWW-Authenticate"),
-            "404": refusal("Nobody here has this account"),
-            "413": refusal("The body exceeds 16 KiB"),
-            "429": refusal("Too many wrong tokens (RFC 6585 §4)", "Retry-After"),
-            "503": refusal("Overload", "Retry-After"),
+            status: {
+                "description": f"An empty page: {what}",
+                "headers": REQUEST_ID,
+                "content": {"text/html": {}},
+            }
+            for status, what in answers.items()
         },
     }
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from issuer.database import Session
 from issuer.database.tables import IdentityRow
-from issuer.resources import Transaction, WithinTransaction
+from issuer.resources import WithinTransaction
 from issuer.sign_in.identities_store import IdentityStore
 from issuer.sign_in.session_revoker import SessionRevoker
 from issuer.sign_in.sessions_store import SessionStore
@@ -87,7 +87,6 @@ class ProviderSignal:
 class Departures(WithinTransaction):
     """Carries out signals of trusted issuers, within one transaction."""
 
-    _transaction: Transaction
     _users: Users
     _use_once: UseOnce
 
