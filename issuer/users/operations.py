@@ -1,6 +1,5 @@
 """What an administrator does to a user beside changing it."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
@@ -37,15 +36,9 @@ class UserState(BaseModel):
 
     @property
     def departure(self) -> str:
-        """`noticed_by` as a sentence."""
-        return departure_in_words(self.noticed_by)
-
-
-def departure_in_words(noticed_by: Sequence[NoticedBy]) -> str:
-    """How the departure of a person would be noticed."""
-    if noticed_by:
-        return "; ".join(each.in_words for each in noticed_by)
-    return "nothing so far: disable the user here if the person leaves"
+        """`noticed_by` in words."""
+        words = "; ".join(each.in_words for each in self.noticed_by)
+        return words or "nothing so far: disable the user here if the person leaves"
 
 
 def _revoking(_: UserWork, about: About) -> OperationQuestion:

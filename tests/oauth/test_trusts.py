@@ -125,7 +125,9 @@ def test_an_access_token_is_no_assertion_unless_the_trusted_issuer_says_so(
     assert not accepts("at+jwt")
     assert "access token by its typ" in why_refused(deployment)
     assert not accepts("application/AT+JWT")
-    assert all(accepts(typ) for typ in ("JWT", "jwt", "secevent+jwt", ...))
+    assert all(accepts(typ) for typ in ("JWT", "jwt", "workload+jwt", ...))
+    about_people = ("secevent+jwt", "logout+jwt", "global-token-revocation+jwt")
+    assert not any(accepts(typ) for typ in about_people)
     with deployment.changing() as work:
         work.trusted_issuers.update("cluster", {"typ": "at+jwt"})
     assert accepts("at+jwt")
