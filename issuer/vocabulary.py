@@ -153,6 +153,7 @@ ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
 FEED_TYPE = "revocations+jwt"
 DPOP_PROOF_TYPE = "dpop+jwt"  # RFC 9449 §4.2
 DPOP = "DPoP"  # the header, the authentication scheme and the `token_type` (RFC 9449 §5, §7.1)
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 

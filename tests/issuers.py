@@ -95,6 +95,9 @@ def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     app = create_app(composition)
     with TestClient(app, base_url=opened.settings.url) as http:
         composition.keys.rotator.stop()  # `Deployment.wait` runs it, and nothing at the same time
+        for job, runs in composition.background.running:
+            if job.name == "deliveries":  # tests send when they want to
+                runs.stop()
         yield Deployment(composition, opened.admin, http, ids_taken=opened.ids_taken)
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:
     # thousands of them would stay in memory.

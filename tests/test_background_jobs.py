@@ -16,6 +16,7 @@ OF_JOBS = {
     "clients/used_assertions_store.py",
     "dpop/proofs.py",
     "composition/background.py",
+    "deliveries/sender.py",
     "directory/change_watcher.py",
     "keys/rotator.py",
     "mail/mailer.py",

@@ -63,7 +63,7 @@ ACTIONS = {
     *("OneRoleScreen edit", "OneRoleScreen review"),
 }
 # What takes nothing away.
-ENDS_NOTHING = {"unlock_user"}
+ENDS_NOTHING = {"retry_backchannel_logout", "unlock_user"}
 _NOUNS = [*program._COMMANDS["Resources"], "audit", "apply", "plan", "export", "token", "review"]
 _LINE = re.compile(rf"/admin/v1|\bissuer (?:{'|'.join(_NOUNS)})\b")
 

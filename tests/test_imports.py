@@ -36,7 +36,8 @@ FOUNDATION = {
 }
 DOMAIN = {
     "audit": set(),
-    "revocations": set(),
+    "deliveries": {"audit", "federation", "resources"},
+    "revocations": {"deliveries"},
     "catalogue": set(),
     "authority": {"audit", "revocations"},
     "resources": {"audit", "authority", "catalogue", "revocations"},
@@ -68,6 +69,7 @@ DOMAIN = {
         "resources",
         "authority",
         "audiences",
+        "deliveries",
         "directory",
         "federation",
         "operations",
@@ -146,6 +148,7 @@ DOMAIN = {
     "sign_in": {
         "audit",
         "authority",
+        "deliveries",
         "directory",
         "federation",
         "keys",

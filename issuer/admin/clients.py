@@ -3,7 +3,7 @@
 from issuer.admin.collection import Descriptions, collection_router
 from issuer.admin.operations import operations_router
 from issuer.clients.client import CLIENT
-from issuer.clients.operations import CLIENT_ROLES, OPERATIONS, ROTATION, SECRETS
+from issuer.clients.operations import CLIENT_ROLES, LOGOUTS, OPERATIONS, ROTATION, SECRETS
 
 router = collection_router(
     CLIENT,
@@ -17,4 +17,4 @@ router = collection_router(
     ),
 )
 
-operations = operations_router(OPERATIONS, SECRETS, ROTATION, CLIENT_ROLES.part)
+operations = operations_router(OPERATIONS, SECRETS, ROTATION, LOGOUTS, CLIENT_ROLES.part)

@@ -118,6 +118,9 @@ _ROWS: Mapping[str, str | AuditAction] = {
     "consent.withdrawn": "{actor} withdrew the consent[ of {principal}] for {client_id}",
     "database.restored": "{actor} restored this database from a backup[ of {snapshot_at}]",
     "delegation.ended": "{actor} stopped {client_id} from acting[ for {principal}]",
+    "delivery.dropped": "{messages} messages ({kind}) to {principal} had no space in the queue",
+    "delivery.given_up": "Messages ({kind}) to {principal} were given up after a day: {reason}",
+    "delivery.refused": "{principal} refused a message ({kind}): {reason}",
     "device_authorization.refused": "{actor} was refused a code for a device[ as {principal}]",
     "device_code.issued": "{actor} got a code for a device[ for {audience}]",
     "factor.added": AuditAction(

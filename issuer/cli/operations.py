@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
@@ -48,15 +47,17 @@ class OperationCommands:
         part: PartOf[Any, Any],
         operations: Sequence[Operation[Any] | Creation[Any]],
         complete: Complete | None = None,
-        output_of: "NewOutput | None" = None,
+        output_of: output.NewOutput | None = None,
         **special: Callable[..., None],
     ) -> CommandApp:
-        """A group of commands: the list, `special` ones by name, and those of the `operations`."""
+        """A group of commands: the list, or what there is one of; `special` ones; `operations`."""
         app = new_app(part.about) if part.name else self._app
         if part.name:
             self._app.add_typer(app, name=part.name)
         if part.lists:
             self._list(app, part)
+        if part.reads and not part.key and not special:
+            self._status(app, part)
         for name, run in special.items():
             app.command(name)(run)
         for each in operations:
@@ -64,7 +65,7 @@ class OperationCommands:
                 continue
             if isinstance(each, Creation):
                 cancel = _cancelling(each, operations)
-                self._create(each, app, output_of or NewOutput(), cancel)
+                self._create(each, app, output_of or output.NewOutput(), cancel)
             elif not each.cancels:
                 self.add(each, app, complete)
         return app
@@ -136,7 +137,7 @@ class OperationCommands:
         self,
         creation: Creation[Any],
         app: CommandApp,
-        printed: "NewOutput",
+        printed: "output.NewOutput",
         cancel: Operation[Any] | None,
     ) -> None:
         fields = creation.fields
@@ -179,6 +180,16 @@ class OperationCommands:
                 items = [{**it.model_dump(mode="json"), **part.state(it, now)} for it in items]
             output.show_all(items, part.columns, part.in_words)
 
+    def _status(self, app: CommandApp, part: PartOf[Any, Any]) -> None:
+        command = " ".join(("issuer", *part.command("status", self._example)))
+        about = f"Show{part.reads.removeprefix('Read')}"
+
+        @app.command("status", parameters={"owner": self._typed}, help=_text(about, "", command))
+        def show_item(owner: str) -> None:
+            with reading() as work:
+                item = work.item(part, part.owner.key_of(self._find(work, owner)))
+            output.show(item)
+
     def _help(self, operation: Operation[Any]) -> str:
         part = operation.part
         names = [part.example] if part and operation.parameter else []
@@ -187,18 +198,6 @@ class OperationCommands:
         command = " ".join(("issuer", *operation.command(self._example, "").words, *names))
         more = (*operation.examples, *(each.word for each in operation.flags if each.option))
         return _text(summary, operation.more, *(f"{command} {each}".rstrip() for each in more))
-
-
-@dataclass(frozen=True)
-class NewOutput:
-    """Other forms in which a command may print what it has created.
-
-    `prints` gets the id of the owner, what was created and the `options`; false: as usual.
-    """
-
-    options: Mapping[str, Any] = field(default_factory=dict)
-    examples: tuple[str, ...] = ()
-    prints: Callable[..., bool] = lambda *_, **__: False
 
 
 def _naming(operation: Operation[Any], complete: Complete | None) -> dict[str, Any]:

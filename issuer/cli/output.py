@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -199,3 +200,15 @@ def _console() -> "Console":
     from rich.console import Console  # noqa: PLC0415 - 1.7 MB
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+@dataclass(frozen=True)
+class NewOutput:
+    """Other forms in which a command may print what it has created.
+
+    `prints` gets the id of the owner, what was created and the `options`; false: as usual.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    prints: Callable[..., bool] = lambda *_, **__: False

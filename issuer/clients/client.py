@@ -88,7 +88,7 @@ def _jwks(document: dict[str, Any]) -> dict[str, Any]:
     return {"keys": accept_jwks(keys, ALGORITHMS)}
 
 
-def _jwks_uri(text: str) -> str:
+def _https_uri(text: str) -> str:
     try:
         require_https(text)
     except FetchRefused as error:
@@ -99,7 +99,7 @@ def _jwks_uri(text: str) -> str:
 
 
 Jwks = Annotated[dict[str, Any], AfterValidator(_jwks), WithJsonSchema(_SCHEMA)]
-JwksUri = Annotated[str, AfterValidator(_jwks_uri)]
+HttpsUri = Annotated[str, AfterValidator(_https_uri)]
 
 
 def _grants_in_words() -> str:
@@ -218,7 +218,7 @@ class ClientFields(Fields):
         ),
     ] = None
     jwks_uri: Annotated[
-        JwksUri | None,
+        HttpsUri | None,
         Member(
             label="URL of its public keys",
             help="Where it publishes its public keys, instead of --jwks; '' for none.",
@@ -237,6 +237,28 @@ class ClientFields(Fields):
             option="--post-logout-redirect-uri",
         ),
     ] = []
+    backchannel_logout_uri: Annotated[
+        HttpsUri | None,
+        Member(
+            label="URL to tell of ended sessions",
+            help="Where it is told that a session of a person ended (OpenID Connect Back-Channel"
+            " Logout); '' for none.",
+            hint="By https, at a public address: it gets a logout token there when somebody who"
+            " signed in through it signs out",
+            option="--backchannel-logout-uri",
+            metavar="URL",
+        ),
+    ] = None
+    backchannel_logout_session_required: Annotated[
+        bool,
+        Member(
+            label="It must be told which session ended",
+            help="Whether it must be told which session ended. It always is: logout tokens have sub"
+            " and sid.",
+            control=Control.SWITCH,
+            option="--backchannel-logout-session-required/--no-backchannel-logout-session-required",
+        ),
+    ] = False
     first_party: Annotated[
         bool,
         Member(
@@ -396,10 +418,12 @@ def _in_list(work: Any, clients: Sequence[Client]) -> Iterator[dict[str, object]
         yield {"roles": roles[each], "last_used_at": last_uses.get(each)}
 
 
+BACKCHANNEL_LOGOUT = ("backchannel_logout_uri", "backchannel_logout_session_required")
 # What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).
 SELF_DESCRIBED = (
     *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
     *("redirect_uris", "post_logout_redirect_uris", "dpop_bound_access_tokens"),
+    *BACKCHANNEL_LOGOUT,
 )
 CLIENT = ResourceType(
     "client",

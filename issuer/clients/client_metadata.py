@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from issuer.clients.client import ClientFields
+from issuer.clients.client import BACKCHANNEL_LOGOUT, ClientFields
 from issuer.errors import InvalidField
 from issuer.fields.json import strict_json
 from issuer.fields.urls import KNOWN_SCHEMES, is_for_self_registered
@@ -47,6 +47,7 @@ def read_client_metadata(
         "redirect_uris": members.get("redirect_uris", []),
         "post_logout_redirect_uris": members.get("post_logout_redirect_uris", []),
         "dpop_bound_access_tokens": members.get("dpop_bound_access_tokens", False),
+        **{name: members[name] for name in BACKCHANNEL_LOGOUT if name in members},
         "user_rights": UserRights.ALL,
     }
     try:

@@ -7,6 +7,9 @@ from issuer.clients.client import CLIENT, Client, ClientSecret, NewSecret, Secre
 from issuer.clients.clients import Clients, keys_of, without_key
 from issuer.clients.rotation import FinishedRotation, RotationInProgress, Rotations, how_last_used
 from issuer.clients.trust import Trust, named_trusts, patch_of_trusts
+from issuer.deliveries.deliveries import Deliveries, DeliveryState
+from issuer.deliveries.logouts_store import LOGOUT
+from issuer.deliveries.queue_store import Recipient
 from issuer.errors import NotFound
 from issuer.operations import About, Creation, Flag, Operation, OperationQuestion, PartOf
 from issuer.resources import Command
@@ -18,6 +21,7 @@ class ClientWork(Protocol):
 
     clients: Clients
     rotations: Rotations
+    deliveries: Deliveries
 
 
 def _rotation(work: ClientWork, client_id: str, _: str = "") -> RotationInProgress:
@@ -36,6 +40,17 @@ def _finish(work: ClientWork, client_id: str, _: str, *, force: bool) -> Finishe
 def _cancel(work: ClientWork, client_id: str, _: str) -> str:
     _rotation(work, client_id)
     return work.rotations.cancel(client_id).id
+
+
+def _logouts(work: ClientWork, client_id: str, _: str = "") -> DeliveryState:
+    if work.clients.get(client_id).backchannel_logout_uri is None:
+        raise NotFound("back-channel logout of the client", client_id)
+    return work.deliveries.state(Recipient(LOGOUT, client_id))
+
+
+def _retry_logouts(work: ClientWork, client_id: str, _: str) -> None:
+    _logouts(work, client_id)
+    work.deliveries.retry(Recipient(LOGOUT, client_id))
 
 
 def _revoking(_: ClientWork, about: About) -> OperationQuestion:
@@ -190,6 +205,16 @@ TRUSTS = PartOf[ClientWork, Trust](
     columns=("issuer", "subject", "audience", "claims", "once"),
     example="--issuer mesh --subject spiffe://prod/web",
 )
+LOGOUTS = PartOf[ClientWork, DeliveryState](
+    owner=CLIENT,
+    name="backchannel-logout",
+    plural="backchannel-logout",
+    model=DeliveryState,
+    about="Telling a client that sessions of people ended (OpenID Connect Back-Channel Logout).",
+    reads="Read how many logout tokens wait for the client, and what came of the last ones.",
+    item=_logouts,
+    key="",
+)
 FINISH_ROTATION = Operation[ClientWork](
     name="finish_rotation",
     on=ROTATION,
@@ -298,6 +323,18 @@ OPERATIONS: tuple[Operation[Any] | Creation[ClientWork], ...] = (
         run=_cancel,
         done="Deleted the new secret {item}.",
         is_refusable=True,
+    ),
+    Operation(
+        name="retry_backchannel_logout",
+        on=LOGOUTS,
+        verb="retry",
+        past="retried",
+        summary="Send the logout tokens that wait for a client now.",
+        more="After a failure, the next attempt is up to an hour later; for a day, then a token is"
+        " given up.",
+        run=_retry_logouts,
+        done="{name} is told within seconds.",
+        is_post=True,
     ),
     DELETE_KEY,
     REMOVE_TRUST,

@@ -16,6 +16,7 @@ from issuer.composition.sign_in import PeopleParts
 from issuer.composition.tokens import TokenParts, require_algorithms
 from issuer.database.deployment import require_clock
 from issuer.database.engine import MAX_SILENCE_S
+from issuer.deliveries.sender import SEND_EVERY
 from issuer.directory.change_watcher import POLL_INTERVAL as READ_COUNTERS_EVERY
 from issuer.keys.rotator import POLL_INTERVAL as CHECK_KEYS_EVERY
 from issuer.revocations import Revocations
@@ -286,6 +287,17 @@ JOBS: tuple[Job, ...] = (
         "when messages wait",
         "`used_challenges`, `audit_events`; reads `users`; sends to the mail server",
         part=lambda parts: parts.mail.mailer,
+    ),
+    # A claim ends by itself: what it has not sent when it stops is sent by another process.
+    Job(
+        "deliveries",
+        "deliveries",
+        SEND_EVERY,
+        "`deliveries`, `delivery_recipients`, `audit_events`; reads `clients`; sends to their URLs",
+        lambda parts: parts.deliveries.poll,
+        needs_clock=True,
+        runs_at_end=True,
+        at_end=lambda parts: parts.deliveries.stop,
     ),
     Job(
         "key-sets",

@@ -11,8 +11,12 @@ from issuer.composition.mail import MailParts
 from issuer.composition.sign_in import FactorParts, PeopleParts, SignInParts
 from issuer.composition.tokens import KeyParts, TokenParts
 from issuer.composition.unit_of_work import DomainParts
+from issuer.deliveries.logouts_store import LOGOUT
+from issuer.deliveries.sender import Sender
+from issuer.federation import Fetcher
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
+from issuer.sign_in.logout_tokens import LogoutTokens
 from issuer.status.readiness import Readiness
 from issuer.telemetry.tracing import Telemetry
 from issuer.verifiers.known_verifiers import ReportedVerifiers
@@ -58,6 +62,22 @@ class Parts:
 
         secrets = self.factors.provider_secrets
         return build_provider_sign_in(self.foundation, self.tokens, secrets)
+
+    @cached_property
+    def deliveries(self) -> Sender:
+        """What sends messages to other servers."""
+        foundation, default_alg = self.foundation, self.settings.signing_algorithms[0]
+        to_clients = LogoutTokens(
+            self.settings.url, self.tokens.directory, self.keys.keyring, self.clock, default_alg
+        )
+        return Sender(
+            self.database,
+            foundation.trails,
+            self.clock,
+            foundation.random,
+            Fetcher(),
+            {LOGOUT: to_clients},
+        )
 
     def provider_failures(self) -> "Mapping[KeySource, ProviderFailure]":
         """The providers whose last request failed; none before anybody signed in at one."""

@@ -23,6 +23,7 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.database.store import ListPart, ListQuery, every
+from issuer.deliveries.deliveries import Deliveries
 from issuer.errors import InUse
 from issuer.fields.fields import Fields
 from issuer.fields.ids import fold_id
@@ -129,6 +130,7 @@ class UnitOfWork:
     identities = _built(lambda work: Identities(work._transaction, work.users, work._random))
     sent_forms = _built(lambda work: SentForms(work._session, work.clock, work._lifetimes))
     delegations = _built(lambda work: Delegations(work._transaction))
+    deliveries = _built(lambda work: Deliveries(work._transaction))
     keys = _built(lambda work: Keys(work._session, work._trail, work.clock))
     audit_log = _built(lambda work: AuditLog(work._session))
 

@@ -363,6 +363,8 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     trusts: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON)
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(sa.String(1024))
+    backchannel_logout_session_required: Mapped[bool] = mapped_column(server_default=sa.false())
     first_party: Mapped[bool]
     user_rights: Mapped[UserRights] = mapped_column(_word(UserRights, 16))
     registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16), index=True)
@@ -660,6 +662,56 @@ class SignInSessionRow(Base, table="sessions"):
     identity_id: Mapped[str | None] = mapped_column(sa.String(40), index=True)
     provider_session: Mapped[str | None] = mapped_column(sa.String(255), index=True)
     change: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class SessionClientRow(Base, table="session_clients"):
+    """A client that got tokens in a session, and must be told when it ends.
+
+    Only of clients with a `backchannel_logout_uri`. The logout token is signed as tokens for the
+    audience are. Taken away when the session ends, so that a client is told once.
+    """
+
+    session_id: Mapped[str] = _deleted_with("sessions.id", primary_key=True)
+    client_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    audience_id: Mapped[str] = mapped_column(sa.String(255))
+
+
+class DeliveryRow(Base, table="deliveries"):
+    """A message to another server that was not delivered yet; see `issuer/deliveries/`.
+
+    `kind` says what its recipient is: of `logout`, a client. An id is never used again, so that a
+    late process deletes no message but its own.
+    """
+
+    __table_args__ = (
+        sa.Index("ix_deliveries_of", "kind", "recipient", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = _serial()
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    recipient: Mapped[str] = mapped_column(sa.String(255))
+    message: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class DeliveryRecipientRow(Base, table="delivery_recipients"):
+    """Who gets messages: how many wait, when the next is due, and what came of the last ones.
+
+    `due_at` is null while none waits. A process that delivers moves it forward first: no other does
+    so until then. `failed` attempts followed the last success; `dropped` messages had no space, and
+    are not audited yet.
+    """
+
+    kind: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    recipient: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    waiting: Mapped[int]
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    failed: Mapped[int]
+    dropped: Mapped[int]
+    last_success_at: Mapped[datetime | None]
+    last_failure_at: Mapped[datetime | None]
+    last_failure: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class AuthorizationCodeRow(Base, table="authorization_codes"):

@@ -204,6 +204,8 @@ class ClientRecord:
     secrets: tuple[SecretRecord, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
     first_party: bool = False
     pinned: bool = False
     may_act: frozenset[MayAct] = frozenset()

@@ -69,13 +69,17 @@ def metadata(
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1."""
+    """OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1,
+    Back-Channel Logout §2.1.
+    """
     base = settings.url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,
         "device_authorization_endpoint": base + DeviceAuthorization.path,
         "userinfo_endpoint": base + USER_INFO_PATH,
         "end_session_endpoint": base + LOGOUT_PATH,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],

@@ -231,6 +231,8 @@ _METADATA: dict[str, Any] = {
         "type": "boolean",
         "description": "Whether all its access tokens are bound to a key (RFC 9449 §5.2)",
     },
+    "backchannel_logout_uri": {**TEXT, "format": "uri"},
+    "backchannel_logout_session_required": {"type": "boolean"},
 }
 _REGISTERED: dict[str, Any] = {
     "client_id": TEXT,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from issuer.audit import Actor
-from issuer.clients.client import Client, NewClient
+from issuer.clients.client import BACKCHANNEL_LOGOUT, Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.dpop import DPoPError, SentProof
@@ -114,6 +114,8 @@ def answer_of(client: Client) -> dict[str, object]:
         members["post_logout_redirect_uris"] = client.post_logout_redirect_uris
     if client.dpop_bound_access_tokens:
         members["dpop_bound_access_tokens"] = True
+    if client.backchannel_logout_uri is not None:
+        members |= {name: getattr(client, name) for name in BACKCHANNEL_LOGOUT}
     if isinstance(client, NewClient):
         members |= {"client_secret": client.client_secret, "client_secret_expires_at": 0}
     return members

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import in_parts
+from issuer.deliveries.logouts_store import EndedSessions
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits, Listed
 from issuer.revocations.store import UNLISTED, ExchangedToken, RevocationStore, RevokedPrincipal
@@ -74,6 +75,7 @@ class Revocations:
     ) -> None:
         self._limits = limits
         self._is_admin = is_admin
+        self._session = session
         self._store = RevocationStore(session)
         self._clock = clock
         self.not_revoked: set[str] = set()
@@ -379,7 +381,12 @@ class Revocations:
             self._add_principals(rest, max_bytes, without_own=True)
 
     def _revoke_all(self, principal: RevokedPrincipal) -> None:
-        """Refresh tokens and sessions end also where the feed has no space for access tokens."""
+        """Refresh tokens and sessions end also where the feed has no space for access tokens.
+
+        The clients of these sessions are told.
+        """
+        if principal.kind == SUB:
+            EndedSessions(self._session).tell_of_user(principal.id, self._clock())
         try:
             self._add_principals([principal], ends_families=True)
         except FeedFull:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.deliveries.logouts_store import EndedSessions
 from issuer.errors import InvalidCredentials
 from issuer.fields.secret_text import SecretTexts
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
@@ -66,6 +67,9 @@ class AuthorizationCodes:
                 raise InvalidCredentials(ended, code.user_id)
             if family is not None:
                 FamilyStore(session).add(family)
+            if authorization.client.backchannel_logout_uri is not None:
+                sessions, audience_id = EndedSessions(session), authorization.audience.id
+                sessions.note_client(code.session_id, code.client_id, audience_id)
             issue.record(self._trails, session, code.user_id, family_id)
         return token
 

@@ -27,11 +27,11 @@ from issuer.sign_in.provider_sign_in import VerifiedClaims, require_common
 from issuer.sign_in.subject_identifiers import AccountThere, InvalidSubject, account_of
 from issuer.vocabulary import (
     GLOBAL_REVOCATION_TYPE,
+    LOGOUT_EVENT,
     LOGOUT_TYPE,
     SECURITY_EVENT_TYPE,
 )
 
-_LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _OPENID = "https://schemas.openid.net/secevent"
 _CREDENTIAL_CHANGE = f"{_OPENID}/caep/event-type/credential-change"
 # All others change nothing here, such as those of SSF about the stream itself.
@@ -239,7 +239,7 @@ def _check_logout_token(
         raise public_keys.InvalidToken("typ is that of another kind of token")
     expires_at = require_common(claims, issuer, client_id, now)
     events = claims.get("events")
-    if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
+    if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
         raise public_keys.InvalidToken("events does not say that somebody signed out")
     if "nonce" in claims:
         raise public_keys.InvalidToken("it has a nonce, as ID tokens do")

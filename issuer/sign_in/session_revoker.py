@@ -12,6 +12,7 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import ConsentRow
+from issuer.deliveries.logouts_store import EndedSessions
 from issuer.directory import ActingClient
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.refresh_tokens import Lifetimes
@@ -25,11 +26,15 @@ from issuer.sign_in.sessions_store import SessionStore, SignInSession, active
 
 
 class SessionRevoker:
-    """Each end is one entry of the revocation feed for each refresh family or session."""
+    """Each end is one entry of the revocation feed for each refresh family or session.
+
+    Clients that want to be told of the end of a session are.
+    """
 
     def __init__(self, session: Session, trail: Trail, clock: Clock) -> None:
         self._session = session
         self._trail = trail
+        self._clock = clock
         self._families = FamilyStore(session)
         self._codes = CodeStore(session)
         self._revocations = Revocations(session, clock)
@@ -39,6 +44,8 @@ class SessionRevoker:
 
         `with_offline`: also refresh tokens with `offline_access`, which outlast a sign-out.
         """
+        now = self._clock()
+        EndedSessions(self._session).tell_of_session(ended.id, ended.user_id, now)
         if not SessionStore(self._session).delete(ended.id):
             return False
         families = self._families.end_of_session(ended.id, with_offline=with_offline)

@@ -111,6 +111,8 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     options += " --grant-type password --grant-type client_credentials --access-token-ttl 5m"
     options += ' --claims {"tenant":"a"} --may-set-session --disabled'
     options += ' --scopes-expire-at {"teams:read":"2099-03-01T00:00:00Z"}'
+    options += " --backchannel-logout-uri https://app.example/logout"
+    options += " --backchannel-logout-session-required"
     acting = ["--may-act", "my-os=my-os", "--external-audience", ELSEWHERE]
     created = cli.json("client", "create", "other", *options.split(), *acting)
     assert {
@@ -133,6 +135,8 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "external_audiences": [json.loads(ELSEWHERE)],
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
+        "backchannel_logout_uri": "https://app.example/logout",
+        "backchannel_logout_session_required": True,
         "first_party": False,
         "user_rights": "own",
         "registered_by": "admin",

@@ -22,7 +22,15 @@ from issuer.cli.options import ClientId, known_roles
 from issuer.cli.remote.target import SERVER, named_server
 from issuer.clients.client import CLIENT, Client, ListedClient
 from issuer.clients.documents import read_document
-from issuer.clients.operations import CLIENT_ROLES, KEYS, OPERATIONS, ROTATION, SECRETS, TRUSTS
+from issuer.clients.operations import (
+    CLIENT_ROLES,
+    KEYS,
+    LOGOUTS,
+    OPERATIONS,
+    ROTATION,
+    SECRETS,
+    TRUSTS,
+)
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
@@ -34,6 +42,7 @@ operations.part(ROTATION, OPERATIONS, status=show_rotation)
 operations.part(KEYS, OPERATIONS, create=create_key)
 trusts = operations.part(TRUSTS, OPERATIONS, explain=explain_trust)
 trusts.command("add", parameters=OPTIONS_OF_TRUSTS)(add_trust)
+operations.part(LOGOUTS, OPERATIONS)
 operations.part(CLIENT_ROLES.part, OPERATIONS)
 commands = CollectionCommands(app, CLIENT, ClientId)
 
@@ -53,7 +62,8 @@ _DEVICE = Annotated[
 ]
 _FIRST = (
     *("name", "audiences", "scopes", "scopes_expire_at", "grant_types", "redirect_uris"),
-    *("post_logout_redirect_uris", "token_endpoint_auth_method", "jwks", "jwks_uri"),
+    *("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_logout_session_required"),
+    *("token_endpoint_auth_method", "jwks", "jwks_uri"),
     *("user_rights", "first_party"),
 )
 _OPTIONS = options_of(CLIENT, _FIRST) | options_of(CLIENT)

@@ -9,7 +9,6 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import option, wants_json
 from issuer.cli.opening import reading
-from issuer.cli.operations import NewOutput
 from issuer.cli.options import ClientId
 from issuer.cli.remote.target import issuer_url
 from issuer.clients.client import NewSecret
@@ -49,7 +48,7 @@ def _print(client_id: str, created: NewSecret, printed_as: _Output | None) -> bo
     return True
 
 
-FOR_KUBERNETES = NewOutput(
+FOR_KUBERNETES = output.NewOutput(
     {
         "printed_as": Annotated[
             _Output | None,

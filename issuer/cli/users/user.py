@@ -11,7 +11,7 @@ from issuer.cli.command import argument, flag, new_app, option
 from issuer.cli.confirming import ask
 from issuer.cli.members import option_of, options_of
 from issuer.cli.opening import find_user, managing, operator
-from issuer.cli.operations import NewOutput, OperationCommands
+from issuer.cli.operations import OperationCommands
 from issuer.cli.options import PasswordStdin, UserName, known_clients
 from issuer.cli.users.importing import import_users
 from issuer.composition import UnitOfWork
@@ -113,7 +113,9 @@ def _print_link(user_id: str, made: NewInvitation) -> bool:
     return True
 
 
-operations.part(sign_in.INVITATION, sign_in.OPERATIONS, output_of=NewOutput(prints=_print_link))
+operations.part(
+    sign_in.INVITATION, sign_in.OPERATIONS, output_of=output.NewOutput(prints=_print_link)
+)
 operations.on_resource(OPERATIONS)
 app.command("import")(import_users)
 

@@ -192,6 +192,7 @@ READING: list[tuple[str, dict[str, str]]] = [
     (f"{ROLES}/plain", {"do": "edit", "version": "1", "scopes": "agents:run"}),
     (f"{ROLES}/plain", {"do": "review", "version": "1", "scopes": "agents:read"}),
     (f"{CLIENTS}/with-keys", {"do": "fetch-keys"}),
+    (f"{CLIENTS}/with-keys", {"do": "retry-backchannel-logout"}),
     (f"{TRUSTED_ISSUERS}/cluster", {"do": "fetch-keys"}),
     (_MANIFEST, {"do": "plan", "source": "roles:\n- name: new\n  scopes: [issuer:admin]\n"}),
     (_TOKEN, {"client": "with-keys", "token": _OTHER.token(0)}),
@@ -216,6 +217,8 @@ def issuer(deployment: Deployment, clock: FakeClock) -> Iterator[Deployment]:
         acting = frozenset({ActingClient("with-keys", "my-os")})
         allowed = (None, CALLBACK, frozenset[str](), frozenset({"openid"}), acting)
         work.consents.grant(AllowedAccess("bob", "with-keys", *allowed))
+        told = {"backchannel_logout_uri": "https://app.example/logout"}
+        work.clients.update("with-keys", told)
         work.identities.link("bob", "company", "account-of-bob", "Bob", work.authority.grantor)
     deployment.services.keys.rotator.poll()
     with inspectable(deployment):

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
 from issuer.clients.client import CLIENT, Client, ClientFields, SecretFields
-from issuer.clients.operations import OPERATIONS, SECRETS
+from issuer.clients.operations import LOGOUTS, OPERATIONS, SECRETS
 from issuer.directory import ClientRecord
 from issuer.explain.commands import preview
 from issuer.resources.resource_type import members_of
@@ -51,6 +51,7 @@ class OneClientScreen(PrincipalScreen):
             NeedsSignIn.IF_PROTECTED,
         ),
         "fetch-keys": NeedsSignIn.NEVER,
+        "retry-backchannel-logout": NeedsSignIn.NEVER,
     }
     DISABLES, DISABLED = DISABLES, IS_DISABLED
     DELETE, DELETED = "Delete {name}?", "{name} is deleted."
@@ -74,6 +75,7 @@ class OneClientScreen(PrincipalScreen):
             section = assignments_section(operator, work, key, self.form, tuple(client.audiences))
             in_list = [*credentials.secrets_in_list(work, key, self.parts.clock())]
             rotation = credentials.rotation_evidence(work, key)
+            logouts = work.item(LOGOUTS, key) if client.backchannel_logout_uri else None
             use = use_at(operator, work, CLIENT, client, at)
         record, is_by_admin = self.record, client.registered_by is RegisteredBy.ADMIN
         assert isinstance(record, ClientRecord)
@@ -97,6 +99,7 @@ class OneClientScreen(PrincipalScreen):
             new_secret=members_of(SecretFields),
             usual_end=f"after {duration_in_words(ttl)}" if ttl else "never",
             rotation=rotation,
+            logouts=logouts,
             use=use,
             **shown,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE
-from issuer.clients.client import CLIENT, Client, ClientFields
+from issuer.clients.client import BACKCHANNEL_LOGOUT, CLIENT, Client, ClientFields
 from issuer.clients.clients import WITHOUT_RIGHTS
 from issuer.clients.operations import REVOKE_TOKENS
 from issuer.composition import UnitOfWork
@@ -61,8 +61,10 @@ def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
     grants = {*client.grant_types, *filter(typed.__contains__, GrantType)}
     if GrantType.AUTHORIZATION_CODE not in grants:
         others |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
-    if not grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE, GrantType.PASSWORD}:
-        others |= {"user_rights"}
+    if not grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE}:
+        others |= {*BACKCHANNEL_LOGOUT}
+        if GrantType.PASSWORD not in grants:
+            others |= {"user_rights"}
     method = typed.get("token_endpoint_auth_method", client.token_endpoint_auth_method)
     if AuthMethod.NONE in {method, client.token_endpoint_auth_method}:
         others |= {"jwks", "jwks_uri", "may_act", "external_audiences"}

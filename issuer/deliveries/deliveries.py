@@ -1,0 +1,42 @@
+"""What operators see of the messages to a recipient, and can do."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from issuer.database.store import as_model
+from issuer.deliveries.queue_store import DeliveryQueue, Recipient
+from issuer.resources import WithinTransaction
+
+
+class DeliveryState(BaseModel):
+    """How many messages wait for a recipient, and what came of the last ones.
+
+    `next_attempt_at` is when the oldest one is sent, `last_failure` why one was not accepted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    waiting: int = 0
+    next_attempt_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    last_failure: str | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed."""
+        failed_at, success_at = self.last_failure_at, self.last_success_at
+        return failed_at is not None and (success_at is None or failed_at > success_at)
+
+
+class Deliveries(WithinTransaction):
+    """The messages that wait, for operators, within one transaction."""
+
+    def state(self, recipient: Recipient) -> DeliveryState:
+        row = DeliveryQueue(self._session).find(recipient)
+        return as_model(DeliveryState, row, next_attempt_at=row.due_at) if row else DeliveryState()
+
+    def retry(self, recipient: Recipient) -> None:
+        """Deliver at once what waits for the next attempt."""
+        DeliveryQueue(self._session).retry(recipient, self._clock())
