@@ -62,6 +62,7 @@ class WebParts:
         self.request_began_at = people.request_began_at
         self.logout_requests = people.logout_requests
         self.provider_requests = people.provider_requests
+        self.provider_sign_out = people.provider_sign_out
         self.device_codes = people.device_codes
         self.flow = people.flow
         self.sign_in = parts.sign_in.sign_in

@@ -32,6 +32,7 @@ from issuer.sign_in.offer import Offers
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
 from issuer.sign_in.provider_request import ProviderRequest, ProviderRequests, ProviderSecrets
+from issuer.sign_in.provider_sign_out import ProviderSignOut
 from issuer.sign_in.second_factor import RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
@@ -120,11 +121,13 @@ class PeopleParts:
         requests = SealedTexts(derived(purposes.AUTHORIZATION_REQUESTS), random)
         logouts = SealedTexts(derived(purposes.LOGOUT_REQUESTS), random)
         at_providers = SealedTexts(derived(purposes.PROVIDER_REQUESTS), random)
+        sign_outs = SealedTexts(derived(purposes.PROVIDER_SIGN_OUTS), random)
         id_tokens = IdTokenReader(url, keyring)
         codes = SecretTexts(CODE, derived(purposes.AUTHORIZATION_CODES), random)
         self.requests = AuthorizationRequests(requests, clock, random)
         self.logout_requests = LogoutRequests(logouts, clock, random, id_tokens, find_client)
         self.provider_requests = ProviderRequests(at_providers, database, clock, random)
+        self.provider_sign_out = ProviderSignOut(url, tokens.directory, sign_outs)
         self.validation = Validation(url, clock, self.requests, find_client, id_tokens)
         self.sessions = SignInSessions(
             url,

@@ -645,7 +645,8 @@ class SignInSessionRow(Base, table="sessions"):
     `change` is the feed's count when it began: a session that began before all tokens of its user
     were revoked has ended, and is deleted afterwards. See `RevokedPrincipalRow`.
     `continues` is the session that the browser had when a second factor became due. One that began
-    at a trusted issuer has the identity that was used, and the `sid` that the issuer gave it.
+    at a trusted issuer has the identity that was used, and the `sid` that the issuer gave it;
+    `provider_sign_out` is what signing out there needs, sealed.
     """
 
     id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
@@ -661,6 +662,7 @@ class SignInSessionRow(Base, table="sessions"):
     continues: Mapped[str | None] = mapped_column(sa.String(40))
     identity_id: Mapped[str | None] = mapped_column(sa.String(40), index=True)
     provider_session: Mapped[str | None] = mapped_column(sa.String(255), index=True)
+    provider_sign_out: Mapped[str | None] = mapped_column(sa.Text)
     change: Mapped[int] = mapped_column(sa.BigInteger)
 
 

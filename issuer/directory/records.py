@@ -259,7 +259,8 @@ class ProviderRecord:
     """How people sign in with an account of a trusted issuer: as its OpenID Connect client.
 
     `only`: the one way to sign in, but for administrators. `sealed_secret`: None if public.
-    `shown`: people see the button with its `name`, or its id.
+    `shown`: people see the button with its `name`, or its id. `sign_out`: signing out here signs
+    them out there.
     """
 
     client_id: str
@@ -273,6 +274,7 @@ class ProviderRecord:
     sealed_secret: bytes | None = field(repr=False)
     name: str = ""
     shown: bool = True
+    sign_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)

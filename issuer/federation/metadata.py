@@ -19,6 +19,8 @@ class ProviderAway(IssuerError):
 class ProviderMetadata:
     """`sends_iss`: its authorization responses have `iss` (RFC 9207 §3).
 
+    Only browsers are sent to `end_session_endpoint` (RP-Initiated Logout §2.1): no request of ours.
+
     One that is not `is_openid` has no ID tokens, and no parameters beyond those of OAuth.
     """
 
@@ -28,6 +30,7 @@ class ProviderMetadata:
     token_endpoint_auth_methods: tuple[str, ...] = ("client_secret_basic",)
     sends_iss: bool = False
     is_openid: bool = True
+    end_session_endpoint: str | None = None
 
     @property
     def endpoints(self) -> tuple[str | None, ...]:
@@ -49,7 +52,16 @@ def read_metadata(document: object, issuer: str) -> ProviderMetadata:
         _url(document, "userinfo_endpoint") if "userinfo_endpoint" in document else None,
         tuple(each for each in methods if isinstance(each, str)),
         document.get("authorization_response_iss_parameter_supported") is True,
+        end_session_endpoint=_optional_url(document, "end_session_endpoint"),
     )
+
+
+def _optional_url(document: dict[str, object], name: str) -> str | None:
+    """None also for a URL that is not valid: it is needed for nothing else."""
+    try:
+        return _url(document, name)
+    except ValueError:
+        return None
 
 
 def _url(document: dict[str, object], name: str) -> str:

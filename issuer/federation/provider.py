@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
@@ -204,6 +204,17 @@ class Providers:
         except ValueError as error:
             self._note_failure(source, f"{url}: {error}")
             raise ProviderProblem(f"{url}: {error}") from None
+        return self._with_end_session(metadata, fetcher)
+
+    def _with_end_session(
+        self, metadata: ProviderMetadata, fetcher: fetching.Fetcher
+    ) -> ProviderMetadata:
+        """The metadata, without an endpoint for sign-out that no browser may be sent to."""
+        try:
+            if metadata.end_session_endpoint is not None:
+                fetcher.require_allowed(metadata.end_session_endpoint)
+        except fetching.FetchRefused:
+            return replace(metadata, end_session_endpoint=None)
         return metadata
 
     async def _ask(

@@ -23,6 +23,7 @@ from issuer.sign_in.authorization_request import (
     SignInNeeded,
 )
 from issuer.sign_in.logout import LogoutRequest
+from issuer.sign_in.provider_sign_out import SIGN_OUT_PATH
 from issuer.sign_in.sessions_store import SignInSession
 from issuer.telemetry.logs import get_logger, note_client
 from issuer.telemetry.metrics import Metrics
@@ -134,7 +135,6 @@ class AuthorizationEndpoint(BrowserEndpoint):
 
 
 LOGOUT_PATH = "/oauth2/logout"
-_PAGE_PATH = "/sign-out"
 
 
 class LogoutEndpoint(BrowserEndpoint):
@@ -147,11 +147,9 @@ class LogoutEndpoint(BrowserEndpoint):
         outcome = await self._queries.run(self._decide, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
             return self._page(outcome)
-        logout, is_signed_out = outcome
-        if is_signed_out and (logout.return_to or logout.ui_locale is None):
-            response = see_other(logout.return_to or self._base_url + _PAGE_PATH)
-        else:
-            response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
+        logout, url, is_signed_out = outcome
+        response = see_other(url or f"{self._base_url}{SIGN_OUT_PATH}?request={logout.id}")
+        if url is None or logout.is_elsewhere:
             sealed = self._people.logout_requests.seal(logout)
             self._keep(request, response, LOGOUT_REQUEST + logout.id, sealed)
         if is_signed_out:
@@ -160,15 +158,30 @@ class LogoutEndpoint(BrowserEndpoint):
 
     def _decide(
         self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
-    ) -> tuple[LogoutRequest, bool] | RequestProblem:
-        """The request, and whether nobody is signed in any more."""
+    ) -> tuple[LogoutRequest, str | None, bool] | RequestProblem:
+        """The request, where the browser goes, and whether nobody is signed in any more.
+
+        Without a URL it goes to the page of the request.
+        """
         logout = self._people.logout_requests.validate(parameters)
         if isinstance(logout, RequestProblem):
             return logout
         # Also one that waits for its second factor, which opens nothing else.
         if (session := self._session(request, self._people.sessions.of_browser)) is None:
-            return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
+            logout = logout if logout.redirects_unasked else replace(logout, return_to=None)
+            return logout, self._after(logout), True
         if logout.session_id != session.id:  # the client has not shown that it knows it: ask
-            return logout, False
+            return logout, None, False
         self._people.sessions.sign_out(session, actor.known_as(session.user_id))
-        return logout, True
+        elsewhere = self._people.logout_requests.elsewhere(logout)
+        there = self._people.provider_sign_out.url_for(session, elsewhere.id)
+        if there is not None:
+            return elsewhere, there, True
+        issuer = self._people.provider_sign_out.issuer_of(session)
+        return logout, self._after(logout, issuer.id if issuer else ""), True
+
+    def _after(self, logout: LogoutRequest, still_at: str = "") -> str | None:
+        if logout.return_to is not None or logout.ui_locale is not None:
+            return logout.return_to
+        query = f"?{urlencode({'still': still_at})}" if still_at else ""
+        return f"{self._base_url}{SIGN_OUT_PATH}{query}"

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from random import Random
@@ -36,7 +36,8 @@ class LogoutRequest:
 
     `redirects_unasked`: an administrator registered the client, so that its addresses are trusted
     although no person has acted (RFC 9700 §4.11.2). `ui_locale` is the first of `ui_locales` that
-    the pages have.
+    the pages have. `is_elsewhere`: the browser signs out at a trusted issuer, and comes back with
+    the `id` as `state`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class LogoutRequest:
     redirects_unasked: bool
     created_at: datetime
     ui_locale: str | None = None
+    is_elsewhere: bool = False
 
 
 @dataclass(eq=False, repr=False)
@@ -83,6 +85,13 @@ class LogoutRequests:
             ui_locale=first_known(given.get("ui_locales", "").split()),
         )
 
+    def elsewhere(self, request: LogoutRequest | None) -> LogoutRequest:
+        """What the browser keeps while it signs out at a trusted issuer, for `request` if any."""
+        id_, now = new_id("", self._random), self._clock()
+        if request is None:
+            request = LogoutRequest(id_, None, None, None, redirects_unasked=False, created_at=now)
+        return replace(request, id=id_, created_at=now, is_elsewhere=True)
+
     def _client_and_session(
         self, given: Mapping[str, str]
     ) -> tuple[str | None, str | None] | RequestProblem:
@@ -109,8 +118,9 @@ class LogoutRequests:
 
     def seal(self, request: LogoutRequest) -> str:
         members = asdict(request) | {"created_at": request.created_at.timestamp()}
-        if request.ui_locale is None:
-            del members["ui_locale"]  # which earlier versions do not know
+        for name in ("ui_locale", "is_elsewhere"):
+            if not members[name]:
+                del members[name]  # which earlier versions do not know
         return self._texts.seal(json.dumps(members))
 
     def open(self, sealed: str) -> LogoutRequest | None:

@@ -30,7 +30,8 @@ class ProviderClaims:
     `groups` is None where the token does not say which groups the person is in, and `no_groups`
     says why there are none, if that may be a mistake. `session_id` is the `sid` that the issuer
     gave its session. `raw` are all claims, as they came. What is not in those that are
-    `is_complete` is not so; an ID-JAG may leave it out.
+    `is_complete` is not so; an ID-JAG may leave it out. The ID token and the
+    endpoint are for signing out there.
     """
 
     subject: str
@@ -46,6 +47,8 @@ class ProviderClaims:
     session_id: str | None
     is_complete: bool
     raw: Mapping[str, Any] = field(repr=False)
+    id_token: str = field(default="", repr=False)
+    end_session_endpoint: str | None = None
 
     @property
     def name_at_issuer(self) -> str:

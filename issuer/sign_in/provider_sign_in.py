@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -95,7 +95,8 @@ class ProviderSignIn:
                 raise InvalidCredentials("sub of user info is not that of the ID token")
             kept = {name: more[name] for name in more.keys() - _OF_ID_TOKEN_ALONE}
             found = kept | found
-        return provider_claims(found, _record(issuer))
+        read, endpoint = provider_claims(found, _record(issuer)), metadata.end_session_endpoint
+        return replace(read, id_token=tokens.id_token, end_session_endpoint=endpoint)
 
     async def _of_id_token(
         self, issuer: TrustedIssuerRecord, request: ProviderRequest, text: str, access_token: str

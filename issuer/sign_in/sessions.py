@@ -29,12 +29,16 @@ _SENT_FORMS_KEPT_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ProviderProof:
-    """An account, when somebody signed in with it, its `sid` there, and why it has no groups."""
+    """An account, when somebody signed in with it, its `sid` there, and why it has no groups.
+
+    `sign_out` is what signing out there needs, sealed.
+    """
 
     identity_id: str
     authenticated_at: datetime
     session_id: str | None
     no_groups: str = ""
+    sign_out: str | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False, repr=False)
@@ -92,6 +96,7 @@ class SignInSessions:
             second_factor_due=second_factor_due,
             identity_id=provider.identity_id if provider else None,
             provider_session=provider.session_id if provider else None,
+            provider_sign_out=provider.sign_out if provider else None,
         )
         with self._database.changing() as transaction:
             store = SessionStore(transaction)

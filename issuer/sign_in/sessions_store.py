@@ -27,7 +27,8 @@ class SignInSession(BaseModel):
 
     With `second_factor_due` the password was right, and nothing else is proven: such a session is
     good for the page that asks for the second factor only. `identity_id` is the account at a
-    trusted issuer that was used, `provider_session` the `sid` of the session there.
+    trusted issuer that was used, `provider_session` the `sid` of the session there, and
+    `provider_sign_out` what signing out there needs, sealed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class SignInSession(BaseModel):
     second_factor_due: bool = False
     identity_id: str | None = Field(None, exclude=True)
     provider_session: str | None = Field(None, exclude=True)
+    provider_sign_out: str | None = Field(None, exclude=True, repr=False)
 
     def is_active(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Whether it has not expired."""
@@ -64,6 +66,7 @@ class SignInSession(BaseModel):
         if self.identity_id is None:
             kept["identity_id"] = earlier.identity_id
             kept["provider_session"] = earlier.provider_session
+            kept["provider_sign_out"] = earlier.provider_sign_out
         return self.model_copy(update=kept)
 
 

@@ -211,6 +211,16 @@ class SignInFields(Fields):
         ),
     ] = False
 
+    sign_out: Annotated[
+        bool,
+        Member(
+            label="Signing out here signs people out there",
+            help="Whether signing out here signs people out there, too.",
+            control=Control.SWITCH,
+            option="--sign-out-there/--stay-signed-in-there",
+        ),
+    ] = True
+
     @field_validator("only")
     @classmethod
     def _needs_its_button(cls, only: bool, info: ValidationInfo) -> bool:

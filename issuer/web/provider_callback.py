@@ -145,7 +145,7 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
                 "You could not be signed in with %(provider)s", provider=issuer_name(issuer)
             )
             return self.site.pages.problem(ProblemPage(heading=heading, sentence=sentence))
-        return self._sign_in(visit, request, arrival, claims)
+        return self._sign_in(visit, issuer, request, arrival, claims)
 
     def _try(
         self, visit: Visit, issuer: TrustedIssuerRecord, session_id: str, claims: ProviderClaims
@@ -195,7 +195,12 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
             raise LinkRefused(str(error)) from None
 
     def _sign_in(
-        self, visit: Visit, request: ProviderRequest, arrival: Arrival, claims: ProviderClaims
+        self,
+        visit: Visit,
+        issuer: TrustedIssuerRecord,
+        request: ProviderRequest,
+        arrival: Arrival,
+        claims: ProviderClaims,
     ) -> Response:
         # Another process may just have revoked the tokens of the user.
         self.parts.changes.poll()
@@ -205,7 +210,11 @@ class CallbackEndpoint(BeginsElsewhere, SigningInEndpoint):
         if request.max_age == 0:  # checked, as far as two clocks agree
             authenticated_at = max(authenticated_at, request.created_at)
         proof = ProviderProof(
-            arrival.identity_id, authenticated_at, claims.session_id, claims.no_groups
+            arrival.identity_id,
+            authenticated_at,
+            claims.session_id,
+            claims.no_groups,
+            self.parts.provider_sign_out.seal(issuer, claims),
         )
         user, methods = arrival.user, _methods(claims)
         # Nothing was guessed, so no lock of the user keeps them out; the address is known now.

@@ -391,8 +391,11 @@ class SignOutPage(FormPage):
 
 @dataclass(frozen=True, kw_only=True)
 class SignedOutPage(WebPage):
+    """`still_at` is a trusted issuer where the person stays signed in."""
+
     TEMPLATE = "signed_out.html"
     HEADING = N_("Signed out")
+    still_at: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

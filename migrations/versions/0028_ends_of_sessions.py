@@ -1,4 +1,4 @@
-"""Messages to other servers; which clients are told of the end of a session."""
+"""Messages to other servers; which clients are told of the end of a session, and where."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,7 @@ def upgrade() -> None:
             nullable=False,
         ),
     )
+    op.add_column("sessions", sa.Column("provider_sign_out", sa.Text()))
     op.create_table(
         "session_clients",
         sa.Column("session_id", sa.String(40), nullable=False),

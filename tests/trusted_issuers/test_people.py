@@ -60,6 +60,7 @@ def test_the_admin_api_shows_all_but_the_secret(admin: AdminApi, deployment: Dep
         "required_claims": {},
         "only": False,
         "id_jag": False,
+        "sign_out": True,
     }
     assert secret_of(deployment) == SECRET
 

@@ -476,6 +476,7 @@ PAGES: dict[str, WebPage] = {
     ),
     "sign-out": SignOutPage(user="alice", form=FORM, application="Claude"),
     "signed-out": SignedOutPage(),
+    "signed-out-here": SignedOutPage(still_at="Okta"),
     "problem": ProblemPage(
         heading="This link has expired",
         sentence="Go back to the application and sign in again.",
