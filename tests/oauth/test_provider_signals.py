@@ -38,7 +38,7 @@ from tests.sign_in.signals import (
     SECEVENT,
     SESSION_REVOKED,
     VERIFICATION,
-    Sender,
+    Signaller,
     SignedInEverywhere,
     session_at,
 )
@@ -51,12 +51,12 @@ GOOGLE = {"subject_type": "iss-sub", "iss": COMPANY, "sub": SUBJECT}
 
 
 @pytest.fixture
-def sender(deployment: Deployment) -> Sender:
-    return Sender(FakeProvider.trusted(deployment))
+def sender(deployment: Deployment) -> Signaller:
+    return Signaller(FakeProvider.trusted(deployment))
 
 
 @pytest.fixture
-def alice_id(deployment: Deployment, sender: Sender) -> str:
+def alice_id(deployment: Deployment, sender: Signaller) -> str:
     """Alice, who has an account there and her address from there."""
     deployment.role("runner", ["agents:run", "sessions:read"])
     user_id = deployment.user("alice", roles=["runner"], email=ADDRESS, email_verified=True)
@@ -71,15 +71,15 @@ def alice_everywhere(
     return SignedInEverywhere.at(deployment, token_endpoint, alice_id)
 
 
-def event(name: str, **changed: Any) -> Callable[[Sender], httpx.Response]:
+def event(name: str, **changed: Any) -> Callable[[Signaller], httpx.Response]:
     return lambda sender: sender.sends(sender.security_event(name, **changed))
 
 
-def revocation(**sub_id: Any) -> Callable[[Sender], httpx.Response]:
+def revocation(**sub_id: Any) -> Callable[[Signaller], httpx.Response]:
     return lambda sender: sender.revokes(sender.bearer(), sub_id=sub_id)
 
 
-WAYS: dict[str, Callable[[Sender], httpx.Response]] = {
+WAYS: dict[str, Callable[[Signaller], httpx.Response]] = {
     "back-channel logout by sub": lambda sender: sender.logs_out(sender.logout_token()),
     "session-revoked": event(SESSION_REVOKED),
     "session-revoked for our URL": event(SESSION_REVOKED, aud=[URL]),
@@ -100,7 +100,9 @@ WAYS: dict[str, Callable[[Sender], httpx.Response]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_way_ends_everything(alice_everywhere: SignedInEverywhere, sender: Sender, way: str):
+def test_each_way_ends_everything(
+    alice_everywhere: SignedInEverywhere, sender: Signaller, way: str
+):
     """Sessions of any kind, refresh tokens, codes, tokens, exchanged ones, ID-JAGs."""
     answer = WAYS[way](sender)
     assert answer.is_success, answer.text
@@ -140,7 +142,7 @@ def test_disabling_and_deleting_end_everything_as_well(
 
 
 def test_a_person_with_rights_here_is_signed_out_too(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     deployment.role("boss", ["issuer:admin"])
     with deployment.changing() as work:
@@ -174,7 +176,11 @@ ONE_SESSION = {
 
 @pytest.mark.parametrize("way", ONE_SESSION)
 def test_a_session_there_ends_what_began_in_it_and_nothing_else(
-    deployment: Deployment, sender: Sender, alice_id: str, token_endpoint: TokenDriver, way: str
+    deployment: Deployment,
+    sender: Signaller,
+    alice_id: str,
+    token_endpoint: TokenDriver,
+    way: str,
 ):
     everywhere = SignedInEverywhere.at(deployment, token_endpoint, alice_id)
     other = session_at(deployment, alice_id, "there-2")
@@ -195,7 +201,7 @@ def test_people_who_are_not_known_here_are_no_error_of_the_transmitter(
     assert (answer.status_code, answer.content) == (httpx.codes.ACCEPTED, b"")
 
 
-def honest(shared: Deployment) -> Sender:
+def honest(shared: Deployment) -> Signaller:
     """Trusted once in the deployment, with alice."""
     providers = shared.services.provider_sign_in._providers
     if isinstance(providers._fetcher, FakeProvider):
@@ -205,7 +211,7 @@ def honest(shared: Deployment) -> Sender:
         known.link(shared.user("alice", email=ADDRESS, email_verified=True))
         shared.user("bob", email="bob@company.example", email_verified=True)
     shared.wait(timedelta(minutes=1))
-    return Sender(known)
+    return Signaller(known)
 
 
 NAMES_NOBODY: dict[str, dict[str, Any]] = {
@@ -234,7 +240,7 @@ def user_of(shared: Deployment, name: str) -> str:
 
 
 def test_an_address_that_two_people_have_names_nobody(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     other = deployment.user("alice2", email=ADDRESS, email_verified=True)
     sender.provider.link(other, "other")
@@ -244,7 +250,7 @@ def test_an_address_that_two_people_have_names_nobody(
 
 
 def test_an_address_that_is_not_verified_names_nobody(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     with deployment.changing() as work:
         work.users.update(alice_id, {"email_verified": False})
@@ -257,11 +263,11 @@ def test_an_address_that_is_not_verified_names_nobody(
 # Forged, replayed and misdirected.
 
 
-def at(seconds: int) -> Callable[[Sender], int]:
+def at(seconds: int) -> Callable[[Signaller], int]:
     return lambda sender: int(sender.provider.deployment.clock().timestamp()) + seconds
 
 
-def claims_of(sender: Sender, claims: dict[str, Any]) -> dict[str, Any]:
+def claims_of(sender: Signaller, claims: dict[str, Any]) -> dict[str, Any]:
     return {name: value(sender) if callable(value) else value for name, value in claims.items()}
 
 
@@ -338,7 +344,7 @@ ERRORS = {
 }
 
 
-def wrong_event(sender: Sender, claims: dict[str, Any]) -> httpx.Response:
+def wrong_event(sender: Signaller, claims: dict[str, Any]) -> httpx.Response:
     header = {"typ": "secevent+jwt", **claims.pop("header", {})}
     return sender.sends(sender.security_event(header=header, **claims))
 
@@ -369,7 +375,7 @@ def by_another_key(provider: FakeProvider) -> FakeProvider:
 
 
 def test_a_signature_by_another_key_is_not_that_of_the_issuer(shared: Deployment):
-    sender = Sender(by_another_key(honest(shared).provider))
+    sender = Signaller(by_another_key(honest(shared).provider))
     person = begin_session(shared, user_of(shared, "alice"))
     answer = sender.sends(sender.security_event())
     assert (answer.status_code, answer.json()["err"]) == (400, "authentication_failed")
@@ -419,7 +425,7 @@ def test_a_body_that_is_no_token_is_an_invalid_request(
 
 
 def test_an_issuer_that_is_disabled_or_not_for_people_ends_nothing(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     person = begin_session(deployment, alice_id)
     sender.provider.change(disabled=True)
@@ -429,7 +435,7 @@ def test_an_issuer_that_is_disabled_or_not_for_people_ends_nothing(
 
 
 def test_a_security_event_counts_once_and_is_accepted_again(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """The transmitter may not have seen the answer; another delivery ends nothing."""
     token = sender.security_event()
@@ -450,7 +456,7 @@ def sessions_of(deployment: Deployment, user_id: str) -> list[Any]:
 
 
 def test_of_one_token_in_two_processes_one_counts(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """On the same database, at the same time."""
     directory = deployment.services.tokens.directory
@@ -477,7 +483,7 @@ def test_of_one_token_in_two_processes_one_counts(
     assert len(events(deployment, "signal.received")) == 5
 
 
-def test_a_revocation_counts_once(deployment: Deployment, sender: Sender, alice_id: str):
+def test_a_revocation_counts_once(deployment: Deployment, sender: Signaller, alice_id: str):
     token = sender.bearer()
     assert sender.revokes(token, sub_id=ALICE).status_code == httpx.codes.NO_CONTENT
     later = begin_session(deployment, alice_id)
@@ -488,7 +494,7 @@ def test_a_revocation_counts_once(deployment: Deployment, sender: Sender, alice_
 # Universal Logout.
 
 
-def wrong_bearer(sender: Sender, claims: dict[str, Any]) -> httpx.Response:
+def wrong_bearer(sender: Signaller, claims: dict[str, Any]) -> httpx.Response:
     header = {"typ": "global-token-revocation+jwt", **claims.pop("header", {})}
     return sender.revokes(sender.bearer(header=header, **claims), sub_id=ALICE)
 
@@ -598,7 +604,7 @@ def is_disabled(deployment: Deployment, user_id: str) -> bool:
 
 @pytest.mark.parametrize("name", [DISABLED, PURGED])
 def test_whoever_is_disabled_there_is_disabled_here_until_enabled_there(
-    deployment: Deployment, sender: Sender, alice_id: str, name: str
+    deployment: Deployment, sender: Signaller, alice_id: str, name: str
 ):
     sender.sends(sender.security_event(name))
     assert is_disabled(deployment, alice_id)
@@ -608,7 +614,7 @@ def test_whoever_is_disabled_there_is_disabled_here_until_enabled_there(
 
 
 def test_what_somebody_else_disabled_is_not_enabled_by_a_signal(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     disable(deployment, alice_id)
     sender.sends(sender.security_event(DISABLED))
@@ -626,7 +632,10 @@ def by_scim_again(deployment: Deployment, user_id: str) -> None:
 
 @pytest.mark.parametrize("says", [disable, by_scim_again])
 def test_whom_somebody_else_disabled_as_well_is_not_enabled_by_a_signal(
-    deployment: Deployment, sender: Sender, alice_id: str, says: Callable[[Deployment, str], None]
+    deployment: Deployment,
+    sender: Signaller,
+    alice_id: str,
+    says: Callable[[Deployment, str], None],
 ):
     sender.sends(sender.security_event(DISABLED))
     says(deployment, alice_id)
@@ -635,7 +644,7 @@ def test_whom_somebody_else_disabled_as_well_is_not_enabled_by_a_signal(
 
 
 def test_an_administrator_who_decides_again_decides(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """Disabled by a signal, enabled and disabled here: that stays."""
     sender.sends(sender.security_event(DISABLED))
@@ -647,7 +656,7 @@ def test_an_administrator_who_decides_again_decides(
 
 
 def test_a_signal_that_was_overtaken_enables_nobody(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     overtaken = sender.security_event(ENABLED)
     deployment.wait(timedelta(minutes=1))
@@ -657,9 +666,9 @@ def test_a_signal_that_was_overtaken_enables_nobody(
 
 
 def test_another_issuer_does_not_enable_whom_one_disabled(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
-    other = Sender(FakeProvider.trusted(deployment, "second", "https://second.example"))
+    other = Signaller(FakeProvider.trusted(deployment, "second", "https://second.example"))
     other.provider.link(alice_id, issuer_id="second")
     sender.sends(sender.security_event(DISABLED))
     about = {**ALICE, "iss": "https://second.example"}
@@ -669,7 +678,7 @@ def test_another_issuer_does_not_enable_whom_one_disabled(
 
 
 def test_the_last_admin_is_signed_out_but_not_disabled(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """Nobody could enable them again."""
     deployment.role("boss", ["issuer:admin"])
@@ -690,14 +699,14 @@ def test_the_last_admin_is_signed_out_but_not_disabled(
     assert not is_disabled(deployment, alice_id)
 
 
-def test_a_new_credential_ends_nothing(deployment: Deployment, sender: Sender, alice_id: str):
+def test_a_new_credential_ends_nothing(deployment: Deployment, sender: Signaller, alice_id: str):
     person = begin_session(deployment, alice_id)
     sender.sends(sender.security_event(CREDENTIAL_CHANGE, details={"change_type": "create"}))
     assert is_signed_in(person)
 
 
 def test_another_address_there_is_the_address_of_whom_the_issuer_made(
-    deployment: Deployment, sender: Sender
+    deployment: Deployment, sender: Signaller
 ):
     """Not verified before the next sign-in; others keep the address that they have here."""
     sender.provider.change(sign_in={"provision": True})
@@ -736,7 +745,7 @@ def test_what_says_nothing_about_a_person_is_noted(shared: Deployment, name: str
 
 
 def test_a_front_channel_logout_is_a_page_that_anybody_may_frame(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """OpenID Connect Front-Channel Logout 1.0 §3; without cookies."""
     person = session_at(deployment, alice_id, "there-1")
@@ -775,7 +784,7 @@ def test_a_forged_front_channel_logout_ends_nothing(shared: Deployment, query: d
 
 
 def test_the_sid_of_another_issuer_ends_nothing(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     person = session_at(deployment, alice_id, "there-1")
     FakeProvider.trusted(deployment, "second", "https://second.example")
@@ -784,7 +793,7 @@ def test_the_sid_of_another_issuer_ends_nothing(
 
 
 def test_unknown_sessions_are_limited_but_wrong_credentials_are_not_counted(
-    deployment: Deployment, sender: Sender, alice_id: str
+    deployment: Deployment, sender: Signaller, alice_id: str
 ):
     """Any page can let its visitors send some: they must still be able to sign in."""
     session_at(deployment, alice_id, "there-1")
@@ -794,6 +803,6 @@ def test_unknown_sessions_are_limited_but_wrong_credentials_are_not_counted(
     assert sender.sends(sender.security_event()).status_code == httpx.codes.ACCEPTED
 
 
-def test_wrong_tokens_are_limited(deployment: Deployment, sender: Sender):
+def test_wrong_tokens_are_limited(deployment: Deployment, sender: Signaller):
     statuses = [sender.sends("x").status_code for _ in range(61)]
     assert statuses[59:] == [httpx.codes.BAD_REQUEST, httpx.codes.TOO_MANY_REQUESTS]

@@ -35,7 +35,7 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Sender:
+class Signaller:
     """The provider as it sends signals. None leaves a claim out."""
 
     provider: FakeProvider

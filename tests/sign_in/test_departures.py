@@ -6,18 +6,18 @@ import pytest
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver
 from tests.sign_in.fake_provider import FakeProvider
-from tests.sign_in.signals import VERIFICATION, Sender
+from tests.sign_in.signals import VERIFICATION, Signaller
 from tests.web.browsing import Browser
 from tests.web.console.conftest import person
 
 
 @pytest.fixture
-def sender(deployment: Deployment) -> Sender:
-    return Sender(FakeProvider.trusted(deployment))
+def sender(deployment: Deployment) -> Signaller:
+    return Signaller(FakeProvider.trusted(deployment))
 
 
 @pytest.fixture
-def alice_id(deployment: Deployment, sender: Sender) -> str:
+def alice_id(deployment: Deployment, sender: Signaller) -> str:
     user_id = deployment.user("alice")
     sender.provider.link(user_id)
     return user_id
@@ -51,7 +51,7 @@ def test_it_is_not_noticed_before_the_provider_has_sent_anything(
 
 
 def test_what_the_provider_sent_about_anybody_shows_that_it_would_be_noticed(
-    api: AdminApi, admin: Browser, sender: Sender, alice_id: str
+    api: AdminApi, admin: Browser, sender: Signaller, alice_id: str
 ):
     sender.sends(sender.security_event(VERIFICATION))
     sender.logs_out(sender.logout_token(sub="somebody"))
@@ -64,7 +64,7 @@ def test_what_the_provider_sent_about_anybody_shows_that_it_would_be_noticed(
     assert "Security events, last on" in admin.get("/console/trusted-issuers/company").text
 
 
-def test_a_forged_signal_shows_nothing(api: AdminApi, sender: Sender, alice_id: str):
+def test_a_forged_signal_shows_nothing(api: AdminApi, sender: Signaller, alice_id: str):
     sender.frames(iss=sender.provider.other.issuer, sid="guessed")
     sender.sends(sender.security_event(aud="other"))
     assert noticed_by(api, alice_id) == []
@@ -78,7 +78,7 @@ def test_scim_notices_whom_it_provisioned(api: AdminApi, deployment: Deployment,
 
 
 def test_the_api_says_what_to_enter_at_a_provider_of_people_alone(
-    api: AdminApi, deployment: Deployment, sender: Sender
+    api: AdminApi, deployment: Deployment, sender: Signaller
 ):
     assert api("GET", "/trusted-issuers/company/registration").json() == {
         "redirect_uri": "https://id.example/sign-in/callback/company",
