@@ -20,6 +20,7 @@ import jwt
 from issuer.agentos import caller
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.issuer_token_verifier import TrustedIssuer
+from issuer.agentos.possession import PossessionRule
 from issuer.agentos.rules import other_issuer, read_unverified
 
 log = logging.getLogger(__name__)
@@ -137,12 +138,14 @@ class BoundValidator:
 
     The unverified `iss` decides which keys may verify the token: a trusted issuer has those of its
     key set and no others, and they verify for no other issuer. Tokens of other issuers go to
-    agno's own code if static keys are configured. `before()` is called first, each time.
+    agno's own code if static keys are configured. `before()` is called first, each time. Whoever
+    signed it, a token that is bound to a key is refused without a proof.
     """
 
     issuers: Mapping[str, TrustedIssuer]
     validator: Any
     before: Callable[[], None]
+    possession: PossessionRule
 
     def __post_init__(self) -> None:
         self._stock: Callable[[str, Any], dict[str, Any]] = self.validator.validate_token
@@ -151,6 +154,7 @@ class BoundValidator:
         """The claims of a valid token, else `jwt.InvalidTokenError`. Never blocks."""
         self.before()
         claims = self._verify(token, expected_audience)
+        self.possession.require(token, claims)
         caller.accept(token, claims)
         return claims
 

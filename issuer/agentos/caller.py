@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken
+from issuer.agentos.dpop import RequestProof
+from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken, ProofRefused
 from issuer.agentos.usage import Decisions
 
 _SCOPE_KEY = "agentos_issuer.request"
@@ -27,11 +28,19 @@ class AcceptedToken:
 
 @dataclass(slots=True)
 class Request:
-    """A request, or a WebSocket until somebody else authenticates on it."""
+    """A request, or a WebSocket until somebody else authenticates on it.
+
+    `proof` is the proof of possession that came with it, `refusal` what was wrong with that or with
+    the token, and `is_of_dpop` whether the token came under the scheme DPoP.
+    """
 
     path: str
     caller: AcceptedToken | None = None
     decisions: Decisions | None = None
+    is_of_dpop: bool = False
+    proof: RequestProof | None = None
+    is_proof_used: bool = False
+    refusal: ProofRefused | None = None
 
 
 _request: ContextVar[Request | None] = ContextVar("agentos_issuer_request", default=None)
@@ -50,6 +59,17 @@ def in_request(
         _request.reset(before)
         if decisions is not None:
             decisions.decide(allowed=False)
+
+
+def present_request() -> Request | None:
+    """What `in_request` runs, for the request itself; not for what an MCP session does in it."""
+    return _request.get()
+
+
+def request_of(scope: Mapping[str, Any]) -> Request | None:
+    """What `in_request` has run for this ASGI scope."""
+    request: Request | None = scope.get(_SCOPE_KEY)
+    return request
 
 
 def accept(token: str, claims: Mapping[str, Any]) -> None:

@@ -36,3 +36,14 @@ class RevocationsUnavailable(KeySetUnavailable):
 
     def __init__(self, issuer: str, retry_after: int) -> None:
         super().__init__(issuer, retry_after, f"The revocation feed of {issuer} is not available.")
+
+
+class ProofRefused(jwt.InvalidTokenError):
+    """A proof of possession, or a token without the proof that it needs (RFC 9449).
+
+    `error` is the code of RFC 9449 §12.2 or RFC 6750 §3.1.
+    """
+
+    def __init__(self, message: str, error: str = "invalid_dpop_proof") -> None:
+        super().__init__(message)
+        self.error = error

@@ -24,6 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 # AgentOS requires no token there; a probe must not wait for an issuer.
 _OPEN = frozenset({"/", "/health", "/info", "/docs", "/redoc", "/openapi.json"})
 
+_SCHEMES = frozenset({"bearer", "dpop"})
+
 
 class TokenPlaces:
     """The headers and the cookies that may carry a token."""
@@ -33,11 +35,12 @@ class TokenPlaces:
         self._cookies = sorted(cookies)
 
     def tokens_in(self, scope: Scope) -> Iterator[str]:
-        """What they carry, without `Bearer`."""
+        """What they carry, without `Bearer` or `DPoP`."""
         for name, value in scope["headers"]:
             if name in self._headers:
                 text = value.decode("latin-1")
-                yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
+                scheme, _, credentials = text.partition(" ")
+                yield (credentials if scheme.lower() in _SCHEMES else text).strip()
             elif name == b"cookie" and self._cookies:
                 with suppress(CookieError):
                     jar = SimpleCookie(value.decode("latin-1"))

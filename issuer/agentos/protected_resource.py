@@ -4,10 +4,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
+from issuer.agentos import caller
 from issuer.agentos import key_fetching as asgi
+from issuer.agentos.dpop import ALGORITHMS
 from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.fetching import require_safe
 from issuer.agentos.key_fetching import Headers, Message, Scope, Send
@@ -17,6 +21,7 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 _CHALLENGE = b"www-authenticate"
 _INFO = "/info"
+DPOP = "DPoP"
 _ALLOWED, _EXPOSED = b"access-control-allow-origin", b"access-control-expose-headers"
 _PUBLIC: Headers = [(_ALLOWED, b"*")]
 _PREFLIGHT: Headers = [
@@ -31,10 +36,16 @@ class ProtectedResources:
     """The AgentOS at `url`, and resources at `paths` below it: documents and challenges."""
 
     def __init__(
-        self, url: str, paths: Iterable[str], issuers: Sequence[str], scopes: Sequence[str]
+        self,
+        url: str,
+        paths: Iterable[str],
+        issuers: Sequence[str],
+        scopes: Sequence[str],
+        *,
+        requires_dpop: bool = False,
     ) -> None:
-        base = url.rstrip("/")
-        self._base, self._issuers, self._scopes = base, list(issuers), list(scopes)
+        self.base = base = url.rstrip("/")
+        self._issuers, self._scopes, self.requires_dpop = list(issuers), list(scopes), requires_dpop
         # The longest first: `/mcp` is more specific than the AgentOS itself.
         self.paths = sorted(set(paths), key=len, reverse=True)
         self._metadata_urls = {path: f"{base}{WELL_KNOWN}{path}" for path in self.paths}
@@ -52,8 +63,10 @@ class ProtectedResources:
 
         Either means all that a user holds.
         """
-        members = {"resource": resource, "authorization_servers": self._issuers}
+        members: dict[str, Any] = {"resource": resource, "authorization_servers": self._issuers}
         members["bearer_methods_supported"] = ["header"]
+        members["dpop_signing_alg_values_supported"] = list(ALGORITHMS)
+        members["dpop_bound_access_tokens_required"] = self.requires_dpop
         if self._scopes:
             members["scopes_supported"] = self._scopes
         return json.dumps(members).encode()
@@ -74,23 +87,40 @@ class ProtectedResources:
         path = f"{root}{mcp.get('path') or '/mcp'}"
         if path not in self.paths:
             return info
-        mcp["oauth"] = {"authorization_servers": self._issuers, "resource": self._base + path}
+        mcp["oauth"] = {"authorization_servers": self._issuers, "resource": self.base + path}
         return json.dumps(document).encode()
 
-    def challenge(self, path: str, error: str, scopes: Sequence[str] = ()) -> str | None:
+    def contains(self, path: str) -> bool:
+        """Whether the path is one of the AgentOS, and not of an app around it."""
+        return self._resource_at(path) is not None
+
+    def challenge(
+        self,
+        path: str,
+        error: str,
+        scopes: Sequence[str] = (),
+        scheme: str = "Bearer",
+        why: str = "",
+    ) -> str | None:
         """Without a token there is no `error` (RFC 6750 §3.1). None outside of the AgentOS."""
-        for resource in self.paths:
-            if path == resource or path.startswith(f"{resource}/"):
-                break
-        else:
+        resource = self._resource_at(path)
+        if resource is None:
             return None
         parameters = {
             "error": error,
+            "error_description": why,
             "scope": " ".join(scopes or self._scopes),
             "resource_metadata": self._metadata_urls[resource],
+            "algs": " ".join(ALGORITHMS) if scheme == DPOP else "",
         }
         named = (f'{name}="{value}"' for name, value in parameters.items() if value)
-        return "Bearer " + ", ".join(named)
+        return f"{scheme} " + ", ".join(named)
+
+    def _resource_at(self, path: str) -> str | None:
+        for resource in self.paths:
+            if path == resource or path.startswith(f"{resource}/"):
+                return resource
+        return None
 
 
 def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http: bool) -> None:
@@ -149,14 +179,21 @@ class Challenges:
         await self.app(scope, receive, send_with_challenge)
 
     def _challenge(self, scope: Scope, path: str, status: int) -> str | None:
+        request = caller.request_of(scope)
+        refusal = request.refusal if request else None
+        is_of_dpop = refusal is not None or (request is not None and request.is_of_dpop)
+        scheme = DPOP if is_of_dpop or self.resources.requires_dpop else "Bearer"
+        challenge = partial(self.resources.challenge, path, scheme=scheme)
         if status == HTTPStatus.UNAUTHORIZED:
+            if refusal is not None:
+                return challenge(refusal.error, why=str(refusal))
             # With a space they are credentials of another scheme, such as `Basic …`.
             has_token = any(text and " " not in text for text in self.places.tokens_in(scope))
-            return self.resources.challenge(path, "invalid_token" if has_token else "")
+            return challenge("invalid_token" if has_token else "")
         if status != HTTPStatus.FORBIDDEN:
             return None
         scopes = self.missing_scopes(scope)
-        return self.resources.challenge(path, "insufficient_scope", scopes) if scopes else None
+        return challenge("insufficient_scope", scopes) if scopes else None
 
     def _describing(self, root: str, send: Send) -> Send:
         start: Message | None = None

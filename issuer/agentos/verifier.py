@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from issuer.agentos import agno_app, agno_decisions, agno_hook, agno_scopes, caller
 from issuer.agentos.agno_hook import BoundValidator, FetchedKeys
@@ -15,6 +15,7 @@ from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken
 from issuer.agentos.fetching import metadata_urls
 from issuer.agentos.issuer_token_verifier import MAX_FEED_AGE, TrustedIssuer
 from issuer.agentos.key_fetching import KeyFetching
+from issuer.agentos.possession import ProofReading, possession_rule
 from issuer.agentos.protected_resource import Challenges, ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, other_issuer, read_unverified
 from issuer.agentos.usage import UsageReporter
@@ -43,6 +44,8 @@ class Verifier:
     `revocations`: True for the feed that the metadata names, a URL for that feed, False to
     accept revoked tokens. While the feed is unavailable, tokens are accepted for
     `feed_away_limit` seconds, or without limit if None. `leeway` is in seconds.
+    `dpop`: tokens that are bound to a key (RFC 9449) are accepted with a proof for a URL below
+    `url`, and only so; with "require", no others are.
     `strict` refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
     `report_usage` is a TokenClient of `issuer.client` for the issuer itself: with it, this process
     tells the issuer once a minute how often each subject needed which scope, for `issuer review`.
@@ -75,6 +78,7 @@ class Verifier:
         required_claims: Mapping[str, str | bool] | None = None,
         scopes_claim: str | Sequence[str] = "scopes",
         scope_mapping: Mapping[str, Sequence[str]] | None = None,
+        dpop: Literal["accept", "require"] = "accept",
         strict: bool = False,
         report_usage: Any = None,
         dangerously_allow_http: bool = False,
@@ -85,6 +89,7 @@ class Verifier:
         # Copied once it is known to be a mapping: the caller may change its own.
         rules = replace(rules, required_claims=dict(required))
         require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
+        self._possession = possession_rule(dpop, url)
         if not all(isinstance(other, Verifier) for other in others):
             raise InvalidConfiguration("others must be a list of Verifiers.")
         self.issuer = issuer
@@ -158,17 +163,31 @@ class Verifier:
         if self.usage is not None:
             agno_scopes.require_scopes_decide(app)
             agno_decisions.observe()
+        resources = self._resources(app)
+        if resources is not None:
+            add_middleware(ProofReading, resources=resources)
         more = {"start": self.start, "prepare_for": self.prepare_for, "usage": self.usage}
         add_middleware(KeyFetching, places=places, **more)
-        if self._url is not None:
-            issuers, paths = list(self._issuers), agno_app.resource_paths(app)
-            resources = ProtectedResources(self._url, paths, issuers, self._challenge_scopes)
-            agno_app.require_unserved(app, resources.documents)
+        if resources is not None:
             missing = agno_scopes.missing_scopes_at(app)
             add_middleware(Challenges, resources=resources, places=places, missing_scopes=missing)
         self.start()
         self._is_attached = True
         return app
+
+    def _resources(self, app: Any) -> ProtectedResources | None:
+        """What clients find at `url`; None without one."""
+        if self._url is None:
+            return None
+        resources = ProtectedResources(
+            self._url,
+            agno_app.resource_paths(app),
+            list(self._issuers),
+            self._challenge_scopes,
+            requires_dpop=self._possession.is_required,
+        )
+        agno_app.require_unserved(app, resources.documents)
+        return resources
 
     def on_behalf_of(
         self,
@@ -231,13 +250,16 @@ class Verifier:
     def claims(self, token: str) -> dict[str, Any]:
         """The claims of a valid token of a trusted issuer. Never blocks.
 
-        `jwt.InvalidTokenError` for other tokens, `KeySetUnavailable` while the issuer's keys or
+        `jwt.InvalidTokenError` for other tokens, and for one that is bound to a key unless the
+        request at hand has brought its proof; `KeySetUnavailable` while the issuer's keys or
         revocations are unavailable.
         """
         named = read_unverified(token).issuer
         if named not in self._issuers:
             raise other_issuer(named, *self._issuers)
-        return self._issuers[named].claims(token)
+        claims = self._issuers[named].claims(token)
+        self._possession.require(token, claims)
+        return claims
 
     def status(self) -> dict[str, Any]:
         """What is held, since when, and current problems, for JSON."""
@@ -260,7 +282,9 @@ class Verifier:
             raise InvalidConfiguration("validate=False makes agno accept every token unverified.")
         self._check_environment(validator)
         validator.jwks_keys = FetchedKeys()
-        validator.validate_token = BoundValidator(self._issuers, validator, self._warn_if_detached)
+        validator.validate_token = BoundValidator(
+            self._issuers, validator, self._warn_if_detached, self._possession
+        )
         self.start()
 
     def _warn_if_detached(self) -> None:

@@ -29,6 +29,17 @@ class Reaction(StrEnum):
 
 NO_TLS: dict[str, Any] = {"verify": False, "trust_env": False}
 """Loading unused CA certificates takes most of the time of a request."""
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A token, and the headers with which a request of this method and path presents it."""
+
+    token: str
+    headers: Callable[[str, str], dict[str, str]]
+
+
+Token = str | Presented | None
 BY_STATUS = {
     200: Reaction.ACCEPTED,
     401: Reaction.REFUSED,
@@ -44,18 +55,18 @@ class Surface:
     name: str
     scope: str
     narrower: str
-    attempt: Callable[[str, str | None], Reaction]
+    attempt: Callable[[str, Token], Reaction]
 
     def __str__(self) -> str:
         return self.name
 
 
-def run_over_rest(url: str, token: str | None) -> Reaction:
+def run_over_rest(url: str, token: Token) -> Reaction:
     form = {"message": "ping", "stream": "false"}
     return _post(f"{url}/agents/web/runs", token, data=form)
 
 
-def run_over_a2a(url: str, token: str | None) -> Reaction:
+def run_over_a2a(url: str, token: Token) -> Reaction:
     message = {
         "messageId": "msg_1",
         "role": "user",
@@ -66,7 +77,7 @@ def run_over_a2a(url: str, token: str | None) -> Reaction:
     return _post(f"{url}/a2a/agents/web/v1/message:send", token, json=call)
 
 
-def run_over_ag_ui(url: str, token: str | None) -> Reaction:
+def run_over_ag_ui(url: str, token: Token) -> Reaction:
     run = {
         "threadId": "thr_1",
         "runId": "run_1",
@@ -79,8 +90,13 @@ def run_over_ag_ui(url: str, token: str | None) -> Reaction:
     return _post(f"{url}/agui", token, json=run)
 
 
-def run_over_websocket(url: str, token: str | None) -> Reaction:
-    with connect(f"ws{url.removeprefix('http')}/workflows/ws", proxy=None) as socket:
+def run_over_websocket(url: str, token: Token) -> Reaction:
+    path, more = "/workflows/ws", None
+    if isinstance(token, Presented):
+        token, more = token.token, token.headers("GET", path)
+    with connect(
+        f"ws{url.removeprefix('http')}{path}", proxy=None, additional_headers=more
+    ) as socket:
         if token is not None:
             socket.send(json.dumps({"action": "authenticate", "token": token}))
         start = {"action": "start-workflow", "workflow_id": "intake", "message": "ping"}
@@ -96,7 +112,7 @@ def run_over_websocket(url: str, token: str | None) -> Reaction:
     raise AssertionError("The socket was closed before anything came of it.")
 
 
-def run_over_mcp(url: str, token: str | None) -> Reaction:
+def run_over_mcp(url: str, token: Token) -> Reaction:
     statuses: list[int] = []
     try:
         asyncio.run(_run_over_mcp(url, token, statuses))
@@ -114,16 +130,18 @@ def refused_over_mcp(url: str, token: str) -> str:
     return str(refused.value)
 
 
-async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> None:
+async def _run_over_mcp(url: str, token: Token, statuses: list[int]) -> None:
     async def note(response: httpx2.Response) -> None:
         statuses.append(response.status_code)
 
-    def client(**settings: Any) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(event_hooks={"response": [note]}, **NO_TLS, **settings)
+    async def present(request: httpx2.Request) -> None:
+        request.headers.update(_headers(token, request.method, request.url.path))
 
-    transport = StreamableHttpTransport(
-        f"{url}/mcp", headers=bearer(token), httpx_client_factory=client
-    )
+    def client(**settings: Any) -> httpx2.AsyncClient:
+        hooks = {"request": [present], "response": [note]}
+        return httpx2.AsyncClient(event_hooks=hooks, **NO_TLS, **settings)
+
+    transport = StreamableHttpTransport(f"{url}/mcp", httpx_client_factory=client)
     async with Client(transport, timeout=20) as session:
         await session.call_tool("run_agent", {"agent_id": "web", "message": "ping"})
 
@@ -133,8 +151,13 @@ def _forbidden(message: str) -> Reaction:
     return Reaction.FORBIDDEN
 
 
-def _post(url: str, token: str | None, **body: object) -> Reaction:
-    answer = httpx.post(url, headers=bearer(token), timeout=30, **NO_TLS, **body)
+def _headers(token: Token, method: str, path: str) -> dict[str, str]:
+    return token.headers(method, path) if isinstance(token, Presented) else bearer(token)
+
+
+def _post(url: str, token: Token, **body: object) -> Reaction:
+    headers = _headers(token, "POST", httpx.URL(url).path)
+    answer = httpx.post(url, headers=headers, timeout=30, **NO_TLS, **body)
     assert answer.status_code in BY_STATUS, (answer.status_code, answer.text)
     return BY_STATUS[answer.status_code]
 
