@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import math
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -77,8 +78,8 @@ def read_proof(encoded: bytes, method: str, url: str, now: float) -> RequestProo
     named = normalized_url(_text(claims.get("htu")))
     if named is None or named != normalized_url(url):
         _refuse("htu of the proof is not the URL of the request, below url of the AgentOS.")
-    is_number = isinstance(iat, int | float) and not isinstance(iat, bool)
-    if not is_number or not abs(now - iat) <= MAX_AGE:
+    seconds = iat if isinstance(iat, int | float) and not isinstance(iat, bool) else math.nan
+    if not now - MAX_AGE <= seconds <= now + MAX_AGE:
         _refuse(f"iat of the proof is not within {MAX_AGE:.0f} seconds of the AgentOS's clock.")
     return RequestProof(jkt, jti, _text(claims.get("ath")), claims.get("content_digest"))
 

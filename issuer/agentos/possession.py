@@ -182,7 +182,7 @@ def _is_dpop(header: tuple[bytes, bytes]) -> bool:
 
 
 def _token(scope: asgi.Scope) -> str:
-    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    sent: list[bytes] = [it for name, it in scope["headers"] if name == b"authorization"]
     if len(sent) != 1:
         raise ProofRefused("Send one Authorization header.", "invalid_request")
     return sent[0][len(_SCHEME) :].decode("latin-1").strip()

@@ -21,9 +21,18 @@ def mcp_headers(token_client: TokenSource) -> Callable[..., Mapping[str, str]]:
     `SECONDS_IN_EVENT_LOOP` while there is no token: `Agent(pre_hooks=[token_client.async_token])`
     awaits one before. If there is none, nothing is sent.
 
+    `ValueError` for a client with `dpop`: agno sends these headers with several requests, and a
+    proof is for one.
+
     On behalf of users, a run has the token of the user at hand. The connection, which all users
     share and over which agno only lists the tools, has the client's own.
     """
+
+    if own(token_client).proofs is not None:
+        raise ValueError(
+            "mcp_headers cannot prove each request, which bound tokens need: use a TokenClient"
+            " without dpop for MCPTools, or an MCP client that takes an httpx.Auth."
+        )
 
     def headers(run_context: Any = None) -> Mapping[str, str]:
         tokens = own(token_client) if run_context is None else token_client
@@ -68,7 +77,8 @@ def remote_agent(
 
     An `auth_token` that is passed to it, such as that of an incoming request which an AgentOS
     passes on, is not sent. A 401 is repeated once with a new token. The token is sent to
-    `base_url`, which may be `http://` in a network that you trust.
+    `base_url`, which may be `http://` in a network that you trust. With `dpop`, each request has a
+    proof; behind a proxy that renames it, `base_url` must be the `url` of the Verifier there.
 
     On behalf of users, what agno reads once for all of them, such as the agent's name, is read
     with the client's own token.

@@ -6,6 +6,7 @@ Every request of an `AgentOSClient` or `A2AClient` passes one of the methods ove
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from agno.client import AgentOSClient
 from agno.client.a2a import A2AClient
 
 from issuer.client.bearer import TokenSource, is_refusal
+from issuer.client.dpop import authorization
 from issuer.client.metadata import parse_url
 from issuer.client.on_behalf_of import own
 
@@ -47,29 +49,39 @@ class AuthorizedAgentOSClient(AgentOSClient):
         super().__init__(base_url, timeout)
         self._tokens = token_client
 
-    def _request(self, *request: Any, headers: Any = None, **more: Any) -> Any:
+    def _request(
+        self, method: str, endpoint: str, *request: Any, headers: Any = None, **more: Any
+    ) -> Any:
+        call = AuthorizedCall(own(self._tokens), method, self.base_url + endpoint, headers)
         send: Any = super()._request
-        tokens = own(self._tokens)
-        token = tokens.token()
+        token = call.tokens.token()
         try:
-            return send(*request, headers=_with(token, headers), **more)
+            return send(method, endpoint, *request, headers=call.headers(token), **more)
         except httpx.HTTPStatusError as error:
-            another = tokens.replace(token) if is_refusal(error.response, token) else None
+            another = call.token_to_repeat(error, token)
+            if another is None and is_refusal(error.response, token):
+                another = call.tokens.replace(token)
             if another is None:
                 raise
-        return send(*request, headers=_with(another, headers), **more)
+        return send(method, endpoint, *request, headers=call.headers(another), **more)
 
-    async def _arequest(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _send(self._tokens, super()._arequest, request, headers, more)
+    async def _arequest(
+        self, method: str, endpoint: str, *request: Any, headers: Any = None, **more: Any
+    ) -> Any:
+        call = AuthorizedCall(self._tokens, method, self.base_url + endpoint, headers)
+        return await call.send(super()._arequest, (method, endpoint, *request), more)
 
-    async def _apost_multipart(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _send(self._tokens, super()._apost_multipart, request, headers, more)
+    async def _apost_multipart(
+        self, endpoint: str, *request: Any, headers: Any = None, **more: Any
+    ) -> Any:
+        call = AuthorizedCall(self._tokens, "POST", self.base_url + endpoint, headers)
+        return await call.send(super()._apost_multipart, (endpoint, *request), more)
 
     def _astream_post_form_data(
-        self, *request: Any, headers: Any = None, **more: Any
+        self, endpoint: str, *request: Any, headers: Any = None, **more: Any
     ) -> AsyncIterator[str]:
-        send = super()._astream_post_form_data
-        return _stream(self._tokens, send, request, headers, more)
+        call = AuthorizedCall(self._tokens, "POST", self.base_url + endpoint, headers)
+        return call.stream(super()._astream_post_form_data, (endpoint, *request), more)
 
 
 class AuthorizedA2AClient(A2AClient):
@@ -80,55 +92,78 @@ class AuthorizedA2AClient(A2AClient):
         self._tokens = token_client
 
     async def send_message(self, *request: Any, headers: Any = None, **more: Any) -> Any:
-        return await _send(self._tokens, super().send_message, request, headers, more)
+        call = self._call("POST", "/v1/message:send", headers)
+        return await call.send(super().send_message, request, more)
 
     def stream_message(self, *request: Any, headers: Any = None, **more: Any) -> AsyncIterator[Any]:
-        return _stream(self._tokens, super().stream_message, request, headers, more)
+        call = self._call("POST", "/v1/message:stream", headers)
+        return call.stream(super().stream_message, request, more)
 
     def get_agent_card(self, headers: Any = None) -> Any:
-        return super().get_agent_card(_with(own(self._tokens).token(), headers))
+        call = self._card(headers)
+        return super().get_agent_card(call.headers(call.tokens.token()))
 
     async def aget_agent_card(self, headers: Any = None) -> Any:
-        return await super().aget_agent_card(_with(await own(self._tokens).async_token(), headers))
+        call = self._card(headers)
+        return await super().aget_agent_card(call.headers(await call.tokens.async_token()))
+
+    def _call(self, method: str, path: str, headers: Any) -> "AuthorizedCall":
+        return AuthorizedCall(self._tokens, method, self._get_endpoint(path), headers)
+
+    def _card(self, headers: Any) -> "AuthorizedCall":
+        url = self._get_endpoint("/.well-known/agent-card.json")
+        return AuthorizedCall(own(self._tokens), "GET", url, headers)
 
 
-async def _send(
-    tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
-) -> Any:
-    token = await tokens.async_token()
-    try:
-        return await send(*request, headers=_with(token, headers), **more)
-    except httpx.HTTPStatusError as error:
-        another = await _another(tokens, error, token)
-        if another is None:
-            raise
-    return await send(*request, headers=_with(another, headers), **more)
+@dataclass(frozen=True)
+class AuthorizedCall:
+    """A request of this method to this URL, with `others`, the headers that agno sends."""
 
+    tokens: TokenSource
+    method: str
+    url: str
+    others: Mapping[str, str] | None
 
-async def _stream(
-    tokens: TokenSource, send: Callable[..., Any], request: Any, headers: Any, more: Any
-) -> AsyncIterator[Any]:
-    token = await tokens.async_token()
-    for is_last in (False, True):
-        parts = send(*request, headers=_with(token, headers), **more)
+    def headers(self, token: str) -> dict[str, str]:
+        """Those of agno, with this token in place of another, and a new proof if it is bound."""
+        replaced = {"authorization", "dpop"}
+        kept = (self.others or {}).items()
+        others = {name: value for name, value in kept if name.lower() not in replaced}
+        return {**others, **authorization(self.tokens.proofs, token, self.method, self.url)}
+
+    async def send(self, send: Callable[..., Any], request: Any, more: Any) -> Any:
+        token = await self.tokens.async_token()
         try:
-            async with aclosing(parts):
-                async for part in parts:
-                    yield part
-        except httpx.HTTPStatusError as error:  # raised before the first part only
-            another = None if is_last else await _another(tokens, error, token)
+            return await send(*request, headers=self.headers(token), **more)
+        except httpx.HTTPStatusError as error:
+            another = await self._another(error, token)
             if another is None:
                 raise
-            token = another
-        else:
-            return
+        return await send(*request, headers=self.headers(another), **more)
 
+    async def stream(self, send: Callable[..., Any], request: Any, more: Any) -> AsyncIterator[Any]:
+        token = await self.tokens.async_token()
+        for is_last in (False, True):
+            parts = send(*request, headers=self.headers(token), **more)
+            try:
+                async with aclosing(parts):
+                    async for part in parts:
+                        yield part
+            except httpx.HTTPStatusError as error:  # raised before the first part only
+                another = None if is_last else await self._another(error, token)
+                if another is None:
+                    raise
+                token = another
+            else:
+                return
 
-async def _another(tokens: TokenSource, error: httpx.HTTPStatusError, token: str) -> str | None:
-    refused = is_refusal(error.response, token)
-    return await tokens.async_replace(token) if refused else None
+    def token_to_repeat(self, error: httpx.HTTPStatusError, token: str) -> str | None:
+        """The same token, if only its proof lacked a nonce that the answer has."""
+        proofs = self.tokens.proofs
+        return token if proofs is not None and proofs.asks_for_nonce(error.response) else None
 
-
-def _with(token: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-    others = {name: it for name, it in (headers or {}).items() if name.lower() != "authorization"}
-    return {**others, "Authorization": f"Bearer {token}"}
+    async def _another(self, error: httpx.HTTPStatusError, token: str) -> str | None:
+        if (same := self.token_to_repeat(error, token)) is not None:
+            return same
+        refused = is_refusal(error.response, token)
+        return await self.tokens.async_replace(token) if refused else None

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import httpx
 
+from issuer.client.dpop import ProofMaker, authorization, is_about_proof
 from issuer.client.errors import WrongOrigin
 from issuer.client.lifecycle import LONGEST_WAIT
 from issuer.client.metadata import is_safe, origin_of, origin_text, parse_url
@@ -15,8 +16,13 @@ AsyncFlow = AsyncGenerator[httpx.Request, httpx.Response]
 
 
 class TokenSource(Protocol):
-    """Where the tokens come from: a `TokenClient` or an `OnBehalfOf`."""
+    """Where the tokens come from: a `TokenClient` or an `OnBehalfOf`.
 
+    `proofs` makes the proofs that its tokens need, if they are bound to a key.
+    """
+
+    @property
+    def proofs(self) -> ProofMaker | None: ...
     def token(self, *, timeout: float = LONGEST_WAIT) -> str: ...
     async def async_token(self, *, timeout: float = LONGEST_WAIT) -> str: ...
     def replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None: ...
@@ -25,13 +31,14 @@ class TokenSource(Protocol):
 
 
 class BearerAuth(httpx.Auth):
-    """RFC 6750 §2.1 for the requests to some origins; `WrongOrigin` for all others.
+    """RFC 6750 §2.1, or RFC 9449 §7.1, for the requests to some origins; else `WrongOrigin`.
 
     httpx calls the flow once for a request with all its redirects, and removes the token from a
     redirect to another origin. A request that goes there by itself, such as `next_request` of a
     redirect that was not followed, is refused here.
 
-    After a 401 the request is sent once more with a new token, unless its body was a stream.
+    After a 401 the request is sent once more with a new token, and once with the nonce that the
+    answer asks for, unless its body was a stream.
     """
 
     def __init__(self, tokens: TokenSource, origins: Iterable[str] = ()) -> None:
@@ -47,23 +54,36 @@ class BearerAuth(httpx.Auth):
         """For `httpx.Client`."""
         self._require_origin(request.url)
         token = self._tokens.token()
-        response = yield _authorize(request, token)
+        response = yield self._authorize(request, token)
+        if self._asks_for_nonce(response) and _can_be_repeated(request):
+            response = yield self._authorize(request, token)
         if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := self._tokens.replace(token):
-                yield _authorize(request, another)
+                yield self._authorize(request, another)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncFlow:
         """For `httpx.AsyncClient` on asyncio."""
         self._require_origin(request.url)
         token = await self._tokens.async_token()
-        response = yield _authorize(request, token)
+        response = yield self._authorize(request, token)
+        if self._asks_for_nonce(response) and _can_be_repeated(request):
+            response = yield self._authorize(request, token)
         if is_refusal(response, token):
             if not _can_be_repeated(request):
                 self._tokens.report_refused(token)
             elif another := await self._tokens.async_replace(token):
-                yield _authorize(request, another)
+                yield self._authorize(request, another)
+
+    def _authorize(self, request: httpx.Request, token: str) -> httpx.Request:
+        headers = authorization(self._tokens.proofs, token, request.method, request.url)
+        request.headers.update(headers)
+        return request
+
+    def _asks_for_nonce(self, response: httpx.Response) -> bool:
+        proofs = self._tokens.proofs
+        return proofs is not None and proofs.asks_for_nonce(response)
 
     def _require_origin(self, url: httpx.URL) -> None:
         origin = origin_of(url)
@@ -84,15 +104,12 @@ class BearerAuth(httpx.Auth):
                 )
 
 
-def _authorize(request: httpx.Request, token: str) -> httpx.Request:
-    request.headers["Authorization"] = f"Bearer {token}"
-    return request
-
-
 def is_refusal(response: httpx.Response, token: str) -> bool:
-    """Whether this token was refused, and not a request that was redirected without it."""
+    """Whether this token was refused, and not its proof, or a request redirected without it."""
     sent = response.request.headers.get("Authorization")
-    return response.status_code == httpx.codes.UNAUTHORIZED and sent == f"Bearer {token}"
+    is_sent = sent in {f"Bearer {token}", f"DPoP {token}"}
+    is_refused = response.status_code == httpx.codes.UNAUTHORIZED
+    return is_refused and is_sent and not is_about_proof(response)
 
 
 def _can_be_repeated(request: httpx.Request) -> bool:

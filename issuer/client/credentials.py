@@ -73,13 +73,14 @@ class PrivateKey:
         """
         import jwt  # noqa: PLC0415 - an extra
 
-        key, kid, algorithm = self._signing_key()
+        key, kid, algorithm = self.signing_key()
         now = int(self._wall_clock())
         claims = {"iss": client_id, "sub": client_id, "aud": issuer, "iat": now}
         claims |= {"exp": now + LIFETIME, "jti": secrets.token_urlsafe(16)}
         return jwt.encode(claims, key, algorithm, headers={"kid": kid} if kid else None)
 
-    def _signing_key(self) -> tuple[Any, str | None, str]:
+    def signing_key(self) -> tuple[Any, str | None, str]:
+        """The key, its `kid` and its algorithm; errors as those of `assertion`."""
         text = self._key if isinstance(self._key, str) else read_text(Path(self._key))
         if not text.lstrip().startswith("{"):
             from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - an extra

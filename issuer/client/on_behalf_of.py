@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from issuer.client.bearer import BearerAuth, TokenSource
+from issuer.client.dpop import ProofMaker
 from issuer.client.lifecycle import LONGEST_WAIT
 
 MOST_SUBJECT_TOKENS = 1000
@@ -131,6 +132,10 @@ class OnBehalfOf:
     def auth(self, *origins: str) -> BearerAuth:
         """`TokenClient.auth` for the user at hand: each request carries a token of that user."""
         return BearerAuth(self, origins)
+
+    @property
+    def proofs(self) -> ProofMaker | None:
+        return self.present().proofs
 
     def token(self, *, timeout: float = LONGEST_WAIT) -> str:
         return self.present().token(timeout=timeout)

@@ -19,7 +19,8 @@ from typing import overload
 import httpx
 
 from issuer.client.bearer import BearerAuth, TokenSource
-from issuer.client.credentials import Assertion, Secret, credential_of
+from issuer.client.credentials import Assertion, PrivateKey, Secret, credential_of
+from issuer.client.dpop import ProofMaker
 from issuer.client.errors import TokenError, TokenUnavailable
 from issuer.client.lifecycle import LONGEST_WAIT, CachedToken, Lifecycle, NextStep
 from issuer.client.metadata import require_issuer
@@ -51,6 +52,9 @@ class TokenClient:
     that cannot work, such as an `http://` issuer on another machine. `on_behalf_of` gives clients
     whose tokens act for users.
 
+    With `dpop`, the tokens are bound to a key (RFC 9449): True for a new one of this process, or a
+    `PrivateKey`. Requests of `auth()` and of `remote_agent` then have a proof each.
+
     `transport` makes the transport to the issuer, for a proxy or a private CA.
     """
 
@@ -63,6 +67,7 @@ class TokenClient:
         assertion: Assertion | None = None,
         audience: str | None = None,
         scope: str | Iterable[str] | None = None,
+        dpop: bool | PrivateKey = False,
         transport: Callable[[], httpx.AsyncBaseTransport] = default_transport,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -82,6 +87,9 @@ class TokenClient:
         self._request = TokenRequest(
             issuer, client_id, credential, members, transport, clock, sleep, random
         )
+        if dpop:
+            key = dpop if isinstance(dpop, PrivateKey) else None
+            self._request.proofs = ProofMaker(key, wall_clock=wall_clock)
         self._clock = clock
         self._wall_clock = wall_clock
         self._random = random
@@ -142,6 +150,14 @@ class TokenClient:
         other._request = replace(self._request, form=form, advice=ADVICE, subject_ends=ends)
         other._begin(ends)
         return other
+
+    @property
+    def proofs(self) -> ProofMaker | None:
+        """Makes the proofs that requests with the tokens need; None if the tokens are not bound.
+
+        For requests that `auth()` does not send, such as the handshake of a WebSocket.
+        """
+        return self._request.proofs
 
     @property
     def has_ended(self) -> bool:
@@ -251,6 +267,8 @@ class TokenClient:
         """In a forked child: the thread of a request did not come along."""
         self._lock = threading.Lock()
         self._by_subject.forget_lock()
+        if self.proofs is not None:
+            self.proofs.forget_lock()
         self._lifecycle.abandon()
 
 

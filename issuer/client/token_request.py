@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from issuer.client.credentials import Credential
+from issuer.client.dpop import DPOP, ProofMaker
 from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable
 from issuer.client.lifecycle import CachedToken, cached_token
 from issuer.client.metadata import (
@@ -42,11 +43,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IssuerAnswer:
-    """An answer. `document` is None if it is not a JSON object; `retry_after` is in seconds."""
+    """An answer. `document` is None if it is not a JSON object; `retry_after` is in seconds.
+
+    `nonce` is one for the next proof (RFC 9449 §8).
+    """
 
     status: int
     document: dict[str, Any] | None = field(repr=False)
     retry_after: float | None
+    nonce: str | None = None
+
+    @property
+    def asks_for_nonce(self) -> bool:
+        return bool(self.nonce) and (self.document or {}).get("error") == "use_dpop_nonce"
 
 
 def default_transport() -> httpx.AsyncBaseTransport:
@@ -99,7 +108,8 @@ async def _read(answer: httpx.Response, url: str) -> IssuerAnswer:
     except (ValueError, RecursionError):
         document = None
     found = document if isinstance(document, dict) else None
-    return IssuerAnswer(answer.status_code, found, _retry_after(answer.headers))
+    nonce = answer.headers.get("DPoP-Nonce")
+    return IssuerAnswer(answer.status_code, found, _retry_after(answer.headers), nonce)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
@@ -125,7 +135,7 @@ class TokenRequest:
     """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread.
 
     `form` has the grant type and its parameters. `advice` says for errors of the issuer what to
-    do. Until `subject_ends` the token that is exchanged is valid.
+    do. Until `subject_ends` the token that is exchanged is valid. With `proofs`, tokens are bound.
     """
 
     issuer: str
@@ -139,6 +149,7 @@ class TokenRequest:
     advice: Mapping[str, str] = field(default_factory=dict)
     subject_ends: float = math.inf
     endpoint: FoundEndpoint = field(default_factory=FoundEndpoint)
+    proofs: ProofMaker | None = None
 
     def __call__(self) -> CachedToken:
         """A new token, after `ATTEMPTS` requests in `ALL_SECONDS` at most; `TokenError` if none."""
@@ -168,13 +179,33 @@ class TokenRequest:
     async def _attempt(self, value: str, ends: float) -> CachedToken:
         async with self.transport() as transport:
             endpoint = await self._find(transport, ends)
-            basic = endpoint.takes_basic
-            headers, form = self.credential.present(value, self.client_id, basic=basic)
             requested_at = self.clock()
-            left, form = self._seconds(ends), self.form | form
-            answer = await send(transport, "POST", endpoint.url, left, headers=headers, form=form)
-        token, lifetime = token_in(answer, endpoint.url, self.advice)
+            answer = await self._post(transport, endpoint, value, ends)
+            if self.proofs is not None and answer.asks_for_nonce:
+                # An assertion counts once.
+                value = self.credential.read()
+                answer = await self._post(transport, endpoint, value, ends)
+        kind = "Bearer" if self.proofs is None else DPOP
+        token, lifetime = token_in(answer, endpoint.url, self.advice, kind)
         return cached_token(token, lifetime, requested_at, self.random(), self.subject_ends)
+
+    async def _post(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        endpoint: DiscoveredEndpoint,
+        value: str,
+        ends: float,
+    ) -> IssuerAnswer:
+        """The answer to one request, with a proof if tokens are bound."""
+        basic = endpoint.takes_basic
+        headers, form = self.credential.present(value, self.client_id, basic=basic)
+        if self.proofs is not None:
+            headers[DPOP] = self.proofs.proof("POST", endpoint.url)
+        left, form = self._seconds(ends), self.form | form
+        answer = await send(transport, "POST", endpoint.url, left, headers=headers, form=form)
+        if self.proofs is not None:
+            self.proofs.keep_nonce(endpoint.url, answer.nonce)
+        return answer
 
     async def _find(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
         found = self.endpoint.found
@@ -203,15 +234,21 @@ def _complete(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
 
 
 def token_in(
-    answer: IssuerAnswer, url: str, advice: Mapping[str, str] = MappingProxyType({})
+    answer: IssuerAnswer,
+    url: str,
+    advice: Mapping[str, str] = MappingProxyType({}),
+    type_: str = "Bearer",
 ) -> tuple[str, float]:
-    """The token and its lifetime in seconds (RFC 6749 §5.1), or a `TokenError`."""
+    """The token and its lifetime in seconds (RFC 6749 §5.1), or a `TokenError`.
+
+    Also for another `token_type`: a token that is not bound is none, where one was to be.
+    """
     document = answer.document
     if answer.status != httpx.codes.OK or document is None:
         raise _refusal(answer, advice) or _unusable(answer, url)
     token, kind = document.get("access_token"), document.get("token_type")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise TokenUnavailable(f"{url} answered without a token of the type Bearer.")
+    if not isinstance(kind, str) or kind.lower() != type_.lower():
+        raise TokenUnavailable(f"{url} answered without a token of the type {type_}.")
     if not isinstance(token, str) or len(token) > _MAX_TOKEN or not _BEARER_TOKEN.fullmatch(token):
         raise TokenUnavailable(f"{url} answered without a usable access_token.")
     return token, _lifetime(document.get("expires_in", _UNKNOWN_LIFETIME), url)

@@ -25,6 +25,7 @@ from tests.rows import rows
 OS_URL = "https://os.example/prefix"
 """As its clients know it: a proxy forwards what is below to the AgentOS."""
 AGENTS = "/agents"
+OTHER_DIGEST = f"sha-256=:{'A' * 43}=:"
 KEY = ProofKey()
 THIEF = ProofKey()
 
