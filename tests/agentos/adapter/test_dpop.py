@@ -152,6 +152,12 @@ def test_without_its_url_an_agentos_accepts_no_bound_token(apps: Apps, surface: 
     assert surface.attempt(app.url, proving(token)) is Reaction.REFUSED
 
 
+def at(iat: str) -> dict[str, Any]:
+    """A proof with this number as it stands."""
+    claims = f'{{"jti":"a","htm":"GET","htu":"{OS_URL}{AGENTS}","iat":{iat}}}'
+    return {"payload": claims.encode()}
+
+
 FAULTY: dict[str, tuple[str, dict[str, Any]]] = {
     "typ": ("typ of", {"header": {"typ": "jwt"}}),
     "alg": ("alg of", {"header": {"alg": "HS256"}}),
@@ -168,6 +174,8 @@ FAULTY: dict[str, tuple[str, dict[str, Any]]] = {
     "no htu": ("htu of", {"htu": None}),
     "old": ("iat of", {"iat": int(time.time()) - 400}),
     "of the future": ("iat of", {"iat": int(time.time()) + 1000}),
+    "a huge iat": ("iat of", at("1" + "0" * 400)),
+    "NaN as iat": ("iat of", at("NaN")),
     "no iat": ("iat of", {"iat": None}),
     "a text as iat": ("iat of", {"iat": "now"}),
     "no jti": ("jti of", {"jti": None}),
