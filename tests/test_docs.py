@@ -19,6 +19,7 @@ import pytest
 import yaml
 from sqlalchemy import update
 
+from issuer.cli.running.token_cache import unverified
 from issuer.database.tables import ClientRow
 from issuer.usage.store import OTHERS, UsageKey, UsageStore
 from issuer.usage.usage import day_of
@@ -274,20 +275,34 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
 
 
 def test_tokens_are_bound_to_a_key_as_the_page_says(
-    issuer: RunningIssuer, monkeypatch: pytest.MonkeyPatch
+    issuer: RunningIssuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     page = "bind-tokens-to-a-key.md"
     text = (HOW_TO / page).read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program, _, client = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    *commands, request = COMMAND.findall(text)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    cli = Cli(issuer.environment)
     with changing_only(issuer.deployment, page):
-        _, created = run_page(Cli(issuer.environment), page)
+        _, created = [cli.done(*shlex.split(line)) for line in commands]
     (secret,) = re.findall(r"ais_\w+", created)
     unbound = issuer.token_endpoint.client_credentials(Credentials("reporter", secret))
     assert unbound.error == "invalid_dpop_proof"
     found: dict[str, Any] = {"secret": secret}
     exec(program.replace("https://id.example", issuer.url), found)
     assert found["answer"].json()["token_type"] == "DPoP"
+
+    (tmp_path / "secret").write_text(secret)
+    secret_file = str(tmp_path / "secret")
+    client = client.replace("/run/secrets/reporter", secret_file)
+    exec(client.replace("https://id.example", issuer.url), found)
+    assert "cnf" in unverified(found["tokens"].token())["claims"]
+
+    monkeypatch.chdir(tmp_path)
+    asked = shlex.split(request.removesuffix(" > headers"))
+    headers = cli.with_environment(CLIENT_SECRET=secret).done(*asked)
+    assert headers.startswith("Authorization: DPoP ey")
+    assert (tmp_path / "key.pem").exists()
 
 
 def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):

@@ -24,6 +24,7 @@ MAX_PROOFS, MAX_PROOFS_OF_A_KEY = 200_000, 100_000
 MAX_BODY = 4 * 1024 * 1024
 """Of a request whose proof has a `content_digest`: it is held until all of it is there."""
 INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error of RFC 6750 §3.1
+WRONG_ATH = "ath of the proof is not the hash of the access token."
 _SCHEME = b"dpop "
 _ACCEPT, _REQUIRE = "accept", "require"
 
@@ -113,7 +114,7 @@ class PossessionRule:
         if proof.jkt != confirmation["jkt"]:
             raise ProofRefused("The access token is bound to another key.", INVALID_TOKEN)
         if not proof.is_for(token):
-            raise ProofRefused("ath of the proof is not the hash of the access token.")
+            raise ProofRefused(WRONG_ATH)
         if not request.is_proof_used:
             self.used.use(proof)
             request.is_proof_used = True
@@ -141,26 +142,16 @@ class ProofReading:
     wall_clock: Callable[[], float] = time.time
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        request = caller.present_request()
-        is_request = scope["type"] in {"http", "websocket"} and request is not None
-        if not is_request or not self.resources.contains(path_in_app(scope)):
+        request = caller.present_request() if _has_proof(scope) else None
+        if request is None or not self.resources.contains(path_in_app(scope)):
             await self.app(scope, receive, send)
             return
-        assert request is not None
         try:
             if scope["type"] == "websocket":
-                if any(name == b"dpop" for name, _ in scope["headers"]):
-                    request.proof = self._read(scope, "GET")
-            elif any(_is_dpop(header) for header in scope["headers"]):
+                request.proof = self._read(scope, "GET")
+            else:
                 request.is_of_dpop = True
-                token = _token(scope)
-                proof = self._read(scope, scope["method"])
-                if not proof.is_for(token):
-                    raise ProofRefused("ath of the proof is not the hash of the access token.")  # noqa: TRY301
-                if proof.content_digest is not None:
-                    receive = await _receive_at_once(receive, proof)
-                request.proof = proof
-                scope = {**scope, "headers": _as_bearer(scope["headers"], token)}
+                scope, receive = await self._read_request(request, scope, receive)
         except ProofRefused as error:
             request.refusal = error
             if scope["type"] == "http":
@@ -168,6 +159,19 @@ class ProofReading:
                 await asgi.send_json(send, 401, json.dumps({"detail": str(error)}).encode(), more)
                 return
         await self.app(scope, receive, send)
+
+    async def _read_request(
+        self, request: caller.Request, scope: asgi.Scope, receive: asgi.Receive
+    ) -> tuple[asgi.Scope, asgi.Receive]:
+        """What AgentOS gets; `ProofRefused` unless the proof is for this request and its token."""
+        token = _token(scope)
+        proof = self._read(scope, scope["method"])
+        if not proof.is_for(token):
+            raise ProofRefused(WRONG_ATH)
+        if proof.content_digest is not None:
+            receive = await _receive_at_once(receive, proof)
+        request.proof = proof
+        return {**scope, "headers": _as_bearer(scope["headers"], token)}, receive
 
     def _read(self, scope: asgi.Scope, method: str) -> RequestProof:
         proofs = [value for name, value in scope["headers"] if name == b"dpop"]
@@ -177,8 +181,14 @@ class ProofReading:
         return read_proof(proofs[0], method, url, self.wall_clock())
 
 
-def _is_dpop(header: tuple[bytes, bytes]) -> bool:
-    return header[0] == b"authorization" and header[1][:5].lower() == _SCHEME
+def _has_proof(scope: asgi.Scope) -> bool:
+    """Whether it is a request with a token under DPoP, or a WebSocket with a proof."""
+    if scope["type"] == "http":
+        return any(
+            name == b"authorization" and value[: len(_SCHEME)].lower() == _SCHEME
+            for name, value in scope["headers"]
+        )
+    return scope["type"] == "websocket" and any(name == b"dpop" for name, _ in scope["headers"])
 
 
 def _token(scope: asgi.Scope) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from issuer.agentos.dpop import read_proof
 from issuer.cli.api_client import not_answering
 from issuer.cli.running.token_cache import token_from_cache
 from issuer.errors import IssuerError
@@ -291,3 +292,38 @@ def test_a_private_authority_is_trusted_if_ssl_cert_file_names_it(tmp_path: Path
     assert "certificate verify failed" in refused
     assert refused.endswith("set SSL_CERT_FILE to the file with its certificate.")
     assert accepted == f"The server at {url} has the issuer URL https://another.example: use that."
+
+
+def test_a_token_is_bound_to_a_key_in_a_file_and_presented_with_a_proof(
+    served: Served, tmp_path: Path
+):
+    """RFC 9449. The key is made once; other users cannot read it."""
+    key = tmp_path / "key.pem"
+    bound = ("token", "--client-id", "ci:bot", "--dpop", str(key))
+    claims = [served.cli.json(*bound, "--show")["claims"] for _ in range(2)]
+    assert claims[0]["cnf"] == claims[1]["cnf"]
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    url = "https://os.example/agents"
+    shown = served.cli.done(*bound, "--request", f"GET {url}").splitlines()
+    headers = dict(line.split(": ", 1) for line in shown)
+    token = headers["Authorization"].removeprefix("DPoP ")
+    proof = read_proof(headers["DPoP"].encode(), "GET", url, time.time())
+    assert proof.is_for(token)
+    assert {"jkt": proof.jkt} == claims[0]["cnf"]
+    assert served.cli.json(*bound)["token_type"] == "DPoP"
+
+
+@rows(
+    ("arguments", "problem"),
+    [
+        (("--request", "GET https://os.example"), "--request needs --dpop"),
+        (("--dpop", "key.pem", "--cache"), "--dpop needs --client-id, without --cache"),
+        (("--dpop", "key.pem", "--request", "/agents"), "a method and a URL"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    served: Served, arguments: tuple[str, ...], problem: str
+):
+    result = served.cli("token", "--client-id", "ci:bot", *arguments)
+    assert result.status == 2
+    assert problem in " ".join(result.err.split())

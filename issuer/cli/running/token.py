@@ -1,6 +1,8 @@
 """`issuer token`: discovery (RFC 8414), then a request to the token endpoint (RFC 6749)."""
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -41,6 +43,12 @@ def token(
     ),
     password_stdin: PasswordStdin = False,
     cache: bool = flag("--cache", "Use a token again while it is valid; keep it on disk."),
+    dpop: Path | None = option(
+        "FILE", "Bind the token to the private key in this file (DPoP). Made if there is none."
+    ),
+    request: str | None = option(
+        '"METHOD URL"', "With --dpop: print the headers of this one request instead."
+    ),
     show: bool = flag("--show", "Show header and claims instead."),
 ) -> None:
     """Get a token from a running server, and print only the token.
@@ -52,6 +60,9 @@ def token(
     or is asked for. With --username, the password follows it on the next line. With --cache, it is
     needed only for a new token.
 
+    With --dpop, whoever has the token alone can do nothing with it: each request also needs a proof
+    by the key, which --request makes, for that method and URL and once.
+
     Examples:
 
       curl --oauth2-bearer "$(issuer token)" localhost:7777
@@ -59,13 +70,13 @@ def token(
       curl --oauth2-bearer "$(issuer token --client-id ci --cache)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
+      issuer token --client-id ci --dpop ci.pem --request "GET https://os.example/agents" > headers
     """
     if context.invoked_subcommand is not None:
         return
     issuer = issuer_url(url)
-    if cache and username is not None:
-        raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
-
+    _require_possible(client_id, username, dpop, request, cache=cache)
+    headers: dict[str, str] = {}
     secret = partial(client_secret_of_caller, from_stdin=client_secret_stdin)
     if client_id is None:
         if cache or username is not None or client_secret_stdin or password_stdin:
@@ -76,6 +87,11 @@ def token(
                 f"sign in with `{signing_in}`, or name the client with --client-id"
             )
         answer = answer_with(stored)
+    elif dpop is not None:
+        from issuer.cli.running.bound_token import bound_token  # noqa: PLC0415 - with the client
+
+        bound = bound_token(issuer, client_id, audience, scopes, secret, dpop, request)
+        answer, headers = {**answer_with(bound[0]), "token_type": "DPoP"}, bound[1]
     elif cache:
         answer = answer_with(token_from_cache(issuer, client_id, audience, scopes, secret))
     else:
@@ -86,10 +102,33 @@ def token(
             password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
             form |= {"grant_type": "password", "username": username, "password": password}
         answer = requested_token(token_endpoint(issuer), client_id, client_secret, form)
+    _print(answer, headers, show=show)
+
+
+def _require_possible(
+    client_id: str | None,
+    username: str | None,
+    dpop: Path | None,
+    request: str | None,
+    *,
+    cache: bool,
+) -> None:
+    if cache and username is not None:
+        raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
+    if dpop is not None and (client_id is None or cache or username is not None):
+        raise typer.BadParameter("--dpop needs --client-id, without --cache and --username")
+    if request is not None and dpop is None:
+        raise typer.BadParameter("--request needs --dpop: a bearer token needs no proof")
+
+
+def _print(answer: dict[str, Any], headers: dict[str, str], *, show: bool) -> None:
+    """The token, or the `headers` of a request with it if there are any."""
     if show:
         output.print_json(unverified(answer["access_token"]))
     elif wants_json.get():
-        output.print_json(answer)
+        output.print_json({**answer, "headers": headers} if headers else answer)
+    elif headers:
+        output.print_text("\n".join(f"{name}: {value}" for name, value in headers.items()))
     else:
         output.print_text(answer["access_token"])
 
