@@ -128,7 +128,8 @@ def _print(answer: dict[str, Any], headers: dict[str, str], *, show: bool) -> No
     elif wants_json.get():
         output.print_json({**answer, "headers": headers} if headers else answer)
     elif headers:
-        output.print_text("\n".join(f"{name}: {value}" for name, value in headers.items()))
+        for name, value in headers.items():
+            output.print_text(f"{name}: {value}")
     else:
         output.print_text(answer["access_token"])
 
