@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from issuer.agentos.dpop import RequestProof
-from issuer.agentos.errors import InvalidConfiguration, NoSubjectToken, ProofRefused
+from issuer.agentos.errors import InvalidConfiguration, InvalidProof, NoSubjectToken
 from issuer.agentos.usage import Decisions
 
 _SCOPE_KEY = "agentos_issuer.request"
@@ -40,7 +40,7 @@ class Request:
     is_of_dpop: bool = False
     proof: RequestProof | None = None
     is_proof_used: bool = False
-    refusal: ProofRefused | None = None
+    refusal: InvalidProof | None = None
 
 
 _request: ContextVar[Request | None] = ContextVar("agentos_issuer_request", default=None)

@@ -16,7 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.utils import base64url_decode, base64url_encode
 
-from issuer.agentos.errors import ProofRefused
+from issuer.agentos.errors import InvalidProof
 from issuer.agentos.rules import known_name
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256", "RS256")
@@ -57,7 +57,7 @@ class RequestProof:
         return hmac.compare_digest(self.ath, token_hash(token))
 
     def require_content(self, body: bytes) -> None:
-        """`ProofRefused` if it names a digest, and not that of `body`."""
+        """`InvalidProof` if it names a digest, and not that of `body`."""
         if self.content_digest is None:
             return
         named = _DIGEST.search(_text(self.content_digest))
@@ -66,7 +66,7 @@ class RequestProof:
 
 
 def read_proof(encoded: bytes, method: str, url: str, now: float) -> RequestProof:
-    """The proof of a request with this method and URL; `ProofRefused` says which check failed."""
+    """The proof of a request with this method and URL; `InvalidProof` says which check failed."""
     if len(encoded) > MAX_BYTES:
         _refuse(f"The proof has more than {MAX_BYTES} bytes.")
     jkt, claims = _verified(encoded)
@@ -206,4 +206,4 @@ def _text(claim: object) -> str:
 
 
 def _refuse(problem: str) -> NoReturn:
-    raise ProofRefused(problem)
+    raise InvalidProof(problem)

@@ -38,7 +38,7 @@ class RevocationsUnavailable(KeySetUnavailable):
         super().__init__(issuer, retry_after, f"The revocation feed of {issuer} is not available.")
 
 
-class ProofRefused(jwt.InvalidTokenError):
+class InvalidProof(jwt.InvalidTokenError):
     """A proof of possession, or a token without the proof that it needs (RFC 9449).
 
     `error` is the code of RFC 9449 §12.2 or RFC 6750 §3.1.

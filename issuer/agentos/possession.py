@@ -17,7 +17,7 @@ from typing import Any
 from issuer.agentos import caller
 from issuer.agentos import key_fetching as asgi
 from issuer.agentos.dpop import MAX_AGE, RequestProof, raw_path, read_proof
-from issuer.agentos.errors import InvalidConfiguration, ProofRefused
+from issuer.agentos.errors import InvalidConfiguration, InvalidProof
 from issuer.agentos.protected_resource import ProtectedResources, path_in_app
 
 MAX_PROOFS, MAX_PROOFS_OF_A_KEY = 200_000, 100_000
@@ -45,16 +45,16 @@ class UsedProofs:
         self._of_key: Counter[str] = Counter()
 
     def use(self, proof: RequestProof) -> None:
-        """`ProofRefused` if the proof was used before, or if there are too many."""
+        """`InvalidProof` if the proof was used before, or if there are too many."""
         digest = sha256(f"{proof.jkt}\n{proof.jti}".encode("utf-8", "surrogatepass")).digest()[:16]
         with self._lock:
             now = self._clock()
             self._forget_old(now)
             if digest in self._ends:
-                raise ProofRefused("jti of the proof was used before.")
+                raise InvalidProof("jti of the proof was used before.")
             if len(self._ends) >= MAX_PROOFS or self._of_key[proof.jkt] >= MAX_PROOFS_OF_A_KEY:
                 log.warning("Too many proofs in ten minutes: those of %s are refused.", proof.jkt)
-                raise ProofRefused("There are too many proofs: try again in a minute.")
+                raise InvalidProof("There are too many proofs: try again in a minute.")
             # From the end of the longest time, so that they end in the order in which they came:
             # its iat is in the future by MAX_AGE at most, and it is too old MAX_AGE after that.
             self._ends[digest] = now + 2 * MAX_AGE, proof.jkt
@@ -79,14 +79,14 @@ class PossessionRule:
     used: UsedProofs = field(default_factory=UsedProofs)
 
     def require(self, token: str, claims: Mapping[str, Any]) -> None:
-        """`ProofRefused` unless the present request may use this token, which is valid.
+        """`InvalidProof` unless the present request may use this token, which is valid.
 
         Its proof is used up then; a token that is verified twice for a request needs no other.
         """
         request = caller.present_request()
         try:
             self._require(request, token, claims)
-        except ProofRefused as error:
+        except InvalidProof as error:
             if request is not None:
                 request.refusal = error
             raise
@@ -98,7 +98,7 @@ class PossessionRule:
         confirmation = claims.get("cnf")
         if not isinstance(confirmation, dict) or "jkt" not in confirmation:
             if self.is_required or (proof is not None and proof.is_for(token)):
-                raise ProofRefused(
+                raise InvalidProof(
                     "The access token is not bound to a key: "
                     + ("only bound ones are accepted." if self.is_required
                        else "send it under the scheme Bearer."),
@@ -106,15 +106,15 @@ class PossessionRule:
                 )  # fmt: skip
             return
         if request is None or proof is None:
-            raise (request and request.refusal) or ProofRefused(
+            raise (request and request.refusal) or InvalidProof(
                 "The access token is bound to a key: send it under the scheme DPoP, with a proof."
                 " The AgentOS must be attached to a Verifier with url=….",
                 INVALID_TOKEN,
             )
         if proof.jkt != confirmation["jkt"]:
-            raise ProofRefused("The access token is bound to another key.", INVALID_TOKEN)
+            raise InvalidProof("The access token is bound to another key.", INVALID_TOKEN)
         if not proof.is_for(token):
-            raise ProofRefused(WRONG_ATH)
+            raise InvalidProof(WRONG_ATH)
         if not request.is_proof_used:
             self.used.use(proof)
             request.is_proof_used = True
@@ -152,7 +152,7 @@ class ProofReading:
             else:
                 request.is_of_dpop = True
                 scope, receive = await self._read_request(request, scope, receive)
-        except ProofRefused as error:
+        except InvalidProof as error:
             request.refusal = error
             if scope["type"] == "http":
                 more = [(b"cache-control", b"no-store")]
@@ -163,11 +163,11 @@ class ProofReading:
     async def _read_request(
         self, request: caller.Request, scope: asgi.Scope, receive: asgi.Receive
     ) -> tuple[asgi.Scope, asgi.Receive]:
-        """What AgentOS gets; `ProofRefused` unless the proof is for this request and its token."""
+        """What AgentOS gets; `InvalidProof` unless the proof is for this request and its token."""
         token = _token(scope)
         proof = self._read(scope, scope["method"])
         if not proof.is_for(token):
-            raise ProofRefused(WRONG_ATH)
+            raise InvalidProof(WRONG_ATH)
         if proof.content_digest is not None:
             receive = await _receive_at_once(receive, proof)
         request.proof = proof
@@ -176,7 +176,7 @@ class ProofReading:
     def _read(self, scope: asgi.Scope, method: str) -> RequestProof:
         proofs = [value for name, value in scope["headers"] if name == b"dpop"]
         if len(proofs) != 1:
-            raise ProofRefused("Send one DPoP header.")
+            raise InvalidProof("Send one DPoP header.")
         url = self.resources.base + raw_path(scope)
         return read_proof(proofs[0], method, url, self.wall_clock())
 
@@ -194,7 +194,7 @@ def _has_proof(scope: asgi.Scope) -> bool:
 def _token(scope: asgi.Scope) -> str:
     sent: list[bytes] = [it for name, it in scope["headers"] if name == b"authorization"]
     if len(sent) != 1:
-        raise ProofRefused("Send one Authorization header.", "invalid_request")
+        raise InvalidProof("Send one Authorization header.", "invalid_request")
     return sent[0][len(_SCHEME) :].decode("latin-1").strip()
 
 
@@ -204,16 +204,16 @@ def _as_bearer(headers: asgi.Headers, token: str) -> asgi.Headers:
 
 
 async def _receive_at_once(receive: asgi.Receive, proof: RequestProof) -> asgi.Receive:
-    """What gives the body that the proof is for, in one message; `ProofRefused` for another."""
+    """What gives the body that the proof is for, in one message; `InvalidProof` for another."""
     body = bytearray()
     is_complete = False
     while not is_complete:
         message = await receive()
         if message["type"] != "http.request":
-            raise ProofRefused("The request has ended before its body.")
+            raise InvalidProof("The request has ended before its body.")
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
-            raise ProofRefused(f"content_digest is checked of at most {MAX_BODY} bytes.")
+            raise InvalidProof(f"content_digest is checked of at most {MAX_BODY} bytes.")
         is_complete = not message.get("more_body")
     proof.require_content(bytes(body))
     whole: list[asgi.Message] = [{"type": "http.request", "body": bytes(body)}]

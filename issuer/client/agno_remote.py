@@ -125,7 +125,7 @@ class AuthorizedCall:
     others: Mapping[str, str] | None
 
     def headers(self, token: str) -> dict[str, str]:
-        """Those of agno, with this token in place of another, and a new proof if it is bound."""
+        """Headers of agno, with this token in place of another, and a new proof if it is bound."""
         replaced = {"authorization", "dpop"}
         kept = (self.others or {}).items()
         others = {name: value for name, value in kept if name.lower() not in replaced}
@@ -158,7 +158,7 @@ class AuthorizedCall:
                 return
 
     def token_to_repeat(self, error: httpx.HTTPStatusError, token: str) -> str | None:
-        """The same token, if only its proof lacked a nonce that the answer has."""
+        """`token`, if only its proof lacked a nonce that the answer has."""
         proofs = self.tokens.proofs
         return token if proofs is not None and proofs.asks_for_nonce(error.response) else None
 

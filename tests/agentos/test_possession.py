@@ -6,7 +6,7 @@ import pytest
 
 from issuer.agentos import possession
 from issuer.agentos.dpop import MAX_AGE, RequestProof
-from issuer.agentos.errors import InvalidConfiguration, ProofRefused
+from issuer.agentos.errors import InvalidConfiguration, InvalidProof
 from issuer.agentos.possession import UsedProofs
 from issuer.agentos.verifier import Verifier
 
@@ -36,7 +36,7 @@ def test_a_proof_counts_once_for_as_long_as_it_can_be_valid(
     """Its iat may be in the future by as much as it may be old."""
     used.use(PROOF)
     clock.now += 2 * MAX_AGE - 1
-    with pytest.raises(ProofRefused, match="used before"):
+    with pytest.raises(InvalidProof, match="used before"):
         used.use(PROOF)
 
 
@@ -53,11 +53,11 @@ def test_a_key_cannot_fill_the_memory_for_others(
     monkeypatch.setattr(possession, "MAX_PROOFS", 5)
     for number in range(3):
         used.use(replace(PROOF, jti=str(number)))
-    with pytest.raises(ProofRefused, match="too many"):
+    with pytest.raises(InvalidProof, match="too many"):
         used.use(PROOF)
     for number in range(2):
         used.use(replace(PROOF, jkt="key-2", jti=str(number)))
-    with pytest.raises(ProofRefused, match="too many"):
+    with pytest.raises(InvalidProof, match="too many"):
         used.use(replace(PROOF, jkt="key-3"))
     clock.now += 2 * MAX_AGE
     for number in range(3):
