@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import jwt
+
 from issuer.agentos import caller
 from issuer.agentos import key_fetching as asgi
 from issuer.agentos.dpop import MAX_AGE, RequestProof, raw_path, read_proof
@@ -135,10 +137,12 @@ class ProofReading:
 
     AgentOS gets a token of the scheme DPoP as a bearer token, the only one it knows. A request with
     a wrong proof is answered here; on a WebSocket AgentOS refuses the token, which comes later.
+    `claims` raises PyJWT's errors for a token that may not be used.
     """
 
     app: asgi.App
     resources: ProtectedResources
+    claims: Callable[[str], object]
     wall_clock: Callable[[], float] = time.time
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -168,9 +172,15 @@ class ProofReading:
         proof = self._read(scope, scope["method"])
         if not proof.is_for(token):
             raise InvalidProof(WRONG_ATH)
-        if proof.content_digest is not None:
-            receive = await _receive_at_once(receive, proof)
         request.proof = proof
+        if proof.content_digest is not None:
+            try:
+                self.claims(token)  # before its body is held: nobody else may have it held
+            except InvalidProof:
+                raise
+            except jwt.InvalidTokenError:
+                raise InvalidProof("The access token is not valid.", INVALID_TOKEN) from None
+            receive = await _receive_at_once(receive, proof)
         return {**scope, "headers": _as_bearer(scope["headers"], token)}, receive
 
     def _read(self, scope: asgi.Scope, method: str) -> RequestProof:

@@ -92,6 +92,8 @@ class Verifier:
         self._possession = possession_rule(dpop, url)
         if not all(isinstance(other, Verifier) for other in others):
             raise InvalidConfiguration("others must be a list of Verifiers.")
+        if any(other._possession.is_required for other in others):
+            raise InvalidConfiguration("Set dpop of the Verifier that has others, not of theirs.")
         self.issuer = issuer
         self.audience = audience
         self._own = TrustedIssuer(
@@ -165,7 +167,7 @@ class Verifier:
             agno_decisions.observe()
         resources = self._resources(app)
         if resources is not None:
-            add_middleware(ProofReading, resources=resources)
+            add_middleware(ProofReading, resources=resources, claims=self.claims)
         more = {"start": self.start, "prepare_for": self.prepare_for, "usage": self.usage}
         add_middleware(KeyFetching, places=places, **more)
         if resources is not None:

@@ -67,5 +67,8 @@ def test_a_key_cannot_fill_the_memory_for_others(
 def test_what_cannot_work_is_refused_at_the_start() -> None:
     with pytest.raises(InvalidConfiguration, match="needs url"):
         Verifier("https://id.example", "my-os", dpop="require")
+    partner = Verifier("https://partner.example", "my-os", url="https://os.example", dpop="require")
+    with pytest.raises(InvalidConfiguration, match="that has others"):
+        Verifier("https://id.example", "my-os", others=[partner])
     with pytest.raises(InvalidConfiguration, match='"accept" or "require"'):
         Verifier("https://id.example", "my-os", dpop="on")  # type: ignore[arg-type]

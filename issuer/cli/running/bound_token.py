@@ -8,6 +8,7 @@ import typer
 from issuer.cli.api_client import cure_of
 from issuer.errors import IssuerError
 from issuer.files import write_private
+from issuer.vocabulary import SigningAlgorithm
 
 
 def bound_token(
@@ -30,7 +31,10 @@ def bound_token(
     if request is not None and not url.startswith(("https://", "http://")):
         raise typer.BadParameter('--request is a method and a URL: "GET https://os.example/agents"')
     if not key_file.exists():
-        write_private(key_file, _new_key())
+        from issuer.keys.private_key import generate, private_text  # noqa: PLC0415 - 12 MB
+
+        alg = SigningAlgorithm.ES256
+        write_private(key_file, private_text(generate(alg), alg, as_jwk=False))
     try:
         client = TokenClient(
             issuer,
@@ -47,18 +51,3 @@ def bound_token(
     except (TokenError, OSError, ValueError) as error:
         raise IssuerError(f"Cannot get a token bound to the key {key_file}: {error}") from None
     return token, authorization(client.proofs, token, method, url) if request else {}
-
-
-def _new_key() -> str:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 8 MB
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - 8 MB
-
-    return (
-        ec.generate_private_key(ec.SECP256R1())
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )

@@ -287,7 +287,7 @@ def test_a_digest_in_a_proof_must_be_that_of_the_body(app: AdaptedApp) -> None:
     body = b"message=ping&stream=false"
     digest = b64encode(sha256(body).digest()).decode()
 
-    def post(content: bytes) -> int:
+    def post(content: bytes, token: str = token) -> int:
         changed = {"content_digest": f"sha-256=:{digest}:"}
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         headers = proving(token, **changed).headers("POST", path) | form
@@ -296,6 +296,8 @@ def test_a_digest_in_a_proof_must_be_that_of_the_body(app: AdaptedApp) -> None:
 
     assert post(body) == httpx.codes.OK
     assert post(body.replace(b"ping", b"pong")) == httpx.codes.UNAUTHORIZED
+    assert post(body, bound(app, "agents:web:run", key=THIEF)) == httpx.codes.UNAUTHORIZED
+    assert post(body, "not-a-token") == httpx.codes.UNAUTHORIZED
     assert post(b"x" * (5 * 1024 * 1024)) == httpx.codes.UNAUTHORIZED
 
 
