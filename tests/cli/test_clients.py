@@ -112,7 +112,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     options += ' --claims {"tenant":"a"} --may-set-session --disabled'
     options += ' --scopes-expire-at {"teams:read":"2099-03-01T00:00:00Z"}'
     options += " --backchannel-logout-uri https://app.example/logout"
-    options += " --backchannel-logout-session-required"
+    options += " --backchannel-logout-session-required --dpop-bound"
     acting = ["--may-act", "my-os=my-os", "--external-audience", ELSEWHERE]
     created = cli.json("client", "create", "other", *options.split(), *acting)
     assert {
@@ -127,6 +127,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "access_token_ttl": 300,
         "claims": {"tenant": "a"},
         "may_set_session": True,
+        "dpop_bound_access_tokens": True,
         "token_endpoint_auth_method": "client_secret_basic",
         "jwks": None,
         "jwks_uri": None,
