@@ -144,6 +144,7 @@ class ProviderRegistration(BaseModel):
     """
 
     redirect_uri: str
+    post_logout_redirect_uri: str
     backchannel_logout_uri: str
     frontchannel_logout_uri: str
     security_events_uri: str

@@ -15,6 +15,7 @@ from issuer.sign_in.departures import SIGNAL_PATHS, SignalWay
 from issuer.sign_in.identities import Identities
 from issuer.sign_in.identities_store import IdentityStore
 from issuer.sign_in.provider_request import CALLBACK_PATH, ProviderSecrets
+from issuer.sign_in.provider_sign_out import SIGN_OUT_PATH
 from issuer.trusted_issuers.fields import names_private_address
 from issuer.trusted_issuers.sign_in import GroupRole, SignInFields
 from issuer.trusted_issuers.store import TrustedIssuerStore
@@ -78,6 +79,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         urls = {way: self._own_url + path for way, path in SIGNAL_PATHS.items()}
         return ProviderRegistration(
             redirect_uri=f"{self._own_url}{CALLBACK_PATH}{issuer_id}",
+            post_logout_redirect_uri=self._own_url + SIGN_OUT_PATH,
             backchannel_logout_uri=urls[SignalWay.BACK_CHANNEL],
             frontchannel_logout_uri=urls[SignalWay.FRONT_CHANNEL],
             security_events_uri=urls[SignalWay.SECURITY_EVENTS],

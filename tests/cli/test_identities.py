@@ -157,6 +157,7 @@ def test_the_command_shows_what_to_enter_at_the_provider(cli: Cli, secret: str):
     cli.json("trusted-issuer", "create", "google", *GOOGLE, "--sign-in-client-secret", secret)
     shown = cli.json("trusted-issuer", "show", "google")["registration"]
     assert shown["security_events_uri"].endswith("/oauth2/security-events")
+    assert shown["post_logout_redirect_uri"].endswith("/sign-out")
     assert "/oauth2/frontchannel-logout" in cli.done("trusted-issuer", "show", "google")
 
 
