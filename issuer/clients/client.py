@@ -256,7 +256,7 @@ class ClientFields(Fields):
             help="Whether it must be told which session ended. It always is: logout tokens have sub"
             " and sid.",
             control=Control.SWITCH,
-            option="--backchannel-logout-session-required/--no-backchannel-logout-session-required",
+            option="--logout-session-required/--no-logout-session",
         ),
     ] = False
     first_party: Annotated[

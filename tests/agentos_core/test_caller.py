@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from issuer.agentos import InvalidConfiguration, NoSubjectToken, Verifier, caller
 from issuer.agentos.agno_hook import BoundValidator
 from issuer.agentos.key_fetching import KeyFetching, TokenPlaces
+from issuer.agentos.possession import PossessionRule
 from tests.agentos_core.conftest import Following
 
 ISSUER = "https://id.example"
@@ -241,6 +242,7 @@ def test_a_validator_keeps_the_tokens_that_it_accepts_and_no_others(
             validate_token=None, verification_keys=None, issuer=None, scopes_claim="scopes"
         ),
         lambda: None,
+        PossessionRule(),
     )
     good, forged = following.token(), f"{following.token()[:-8]}AAAAAAAA"
     with caller.in_request({"path": "/"}):

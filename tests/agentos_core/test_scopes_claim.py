@@ -10,6 +10,7 @@ import pytest
 from issuer.agentos.agno_hook import BoundValidator
 from issuer.agentos.argument_checks import ScopesClaim, scopes_claim_at
 from issuer.agentos.fastapi import scopes_of
+from issuer.agentos.possession import PossessionRule
 from issuer.agentos.rules import TokenRules
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
@@ -141,7 +142,7 @@ def test_an_aud_that_names_the_same_audience_is_accepted(following: Following):
 def test_agno_finds_the_scopes_in_the_claim_that_it_reads(following: Following, read_by_agno: str):
     stock = SimpleNamespace(validate_token=None, verification_keys=(), scopes_claim=read_by_agno)
     issuers = {following.issuer.rules.issuer: following.issuer}
-    validate = BoundValidator(issuers, stock, before=lambda: None)
+    validate = BoundValidator(issuers, stock, lambda: None, PossessionRule())
     signed = token(following, permissions=["agents:web:run"], scopes=["agents:web:run"])
     for _ in range(2):  # verified, and then from the cache
         assert validate(signed, "my-app")[read_by_agno] == ["agent_os:admin"]

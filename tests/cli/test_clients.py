@@ -112,7 +112,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     options += ' --claims {"tenant":"a"} --may-set-session --disabled'
     options += ' --scopes-expire-at {"teams:read":"2099-03-01T00:00:00Z"}'
     options += " --backchannel-logout-uri https://app.example/logout"
-    options += " --backchannel-logout-session-required --dpop-bound"
+    options += " --logout-session-required --dpop-bound"
     acting = ["--may-act", "my-os=my-os", "--external-audience", ELSEWHERE]
     created = cli.json("client", "create", "other", *options.split(), *acting)
     assert {

@@ -72,7 +72,7 @@ ASKING_ELSEWHERE = {
 ENDING_NOTHING = {
     *("add", "assign", "checkpoint", "create", "doctor", "drill", "explain", "export", "follow"),
     *("generate-master", "health", "inspect", "invite", "lint", "list", "migrate", "pin", "plan"),
-    *("preview", "pull", "quickstart", "review", "serve", "show", "start", "status"),
+    *("preview", "pull", "quickstart", "retry", "review", "serve", "show", "start", "status"),
     *("unlock", "verify", "backup", "connect", "init", "restore"),
     *("key rotate", "login", "mail test", "token"),
 }

@@ -70,7 +70,7 @@ def token(
       curl --oauth2-bearer "$(issuer token --client-id ci --cache)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
-      issuer token --client-id ci --dpop ci.pem --request "GET https://os.example/agents" > headers
+      issuer token --dpop ci.pem --request "GET https://os.example/agents"
     """
     if context.invoked_subcommand is not None:
         return
