@@ -82,6 +82,7 @@ def test_the_api_says_what_to_enter_at_a_provider_of_people_alone(
 ):
     assert api("GET", "/trusted-issuers/company/registration").json() == {
         "redirect_uri": "https://id.example/sign-in/callback/company",
+        "post_logout_redirect_uri": "https://id.example/sign-out",
         "backchannel_logout_uri": "https://id.example/oauth2/backchannel-logout",
         "frontchannel_logout_uri": "https://id.example/oauth2/frontchannel-logout",
         "security_events_uri": "https://id.example/oauth2/security-events",
