@@ -182,10 +182,15 @@ class ReviewedPrincipal:
     principal: Principal
     resource: Resource
     audiences: tuple[str, ...]
-    direct: frozenset[str]
     roles: list[HeldRole] = field(default_factory=list)
     used: list[UsedScope] = field(default_factory=list)
     exchanged: Mapping[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def direct(self) -> frozenset[str]:
+        """The scopes of a client itself that count at an AgentOS."""
+        own = () if isinstance(self.resource, User | UserOfReview) else self.resource.scopes
+        return counting_at(own, own_audience=False)
 
     @property
     def group_ids(self) -> set[str]:
@@ -305,13 +310,12 @@ class UsageEvidence:
 
     def _user(self, user: User | UserOfReview) -> ReviewedPrincipal:
         principal = Principal(kind=USER.kind, id=user.id, name=user.username)
-        return ReviewedPrincipal(principal, user, tuple(self.coverage), frozenset())
+        return ReviewedPrincipal(principal, user, tuple(self.coverage))
 
     def _client(self, client: Client | ClientOfReview) -> ReviewedPrincipal:
         principal = Principal(kind=CLIENT.kind, id=client.client_id, name="")
         audiences = tuple(each for each in client.audiences if each in self.coverage)
-        direct = counting_at(client.scopes, own_audience=False)
-        return ReviewedPrincipal(principal, client, audiences, direct)
+        return ReviewedPrincipal(principal, client, audiences)
 
     def _with_use(
         self,
@@ -339,8 +343,9 @@ class UsageEvidence:
 
     def _holdings(self, holder: ReviewedPrincipal) -> Iterator[tuple[str, str, HeldRole | None]]:
         """Audience, scope, and the role that gives it; None for scopes of the client."""
+        direct = sorted(holder.direct)
         for audience in holder.audiences:
-            yield from ((audience, scope, None) for scope in sorted(holder.direct))
+            yield from ((audience, scope, None) for scope in direct)
             for role in holder.roles:
                 if role.audience in {None, audience}:
                     scopes = counting_at(self.roles[role.role].scopes, own_audience=False)

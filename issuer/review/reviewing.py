@@ -169,17 +169,18 @@ def review(work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR) 
 
 
 def review_of_holders(
-    work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR
+    work: Reviewable, now: datetime, unused_for: timedelta = UNUSED_FOR, most: int = 0
 ) -> tuple[Review, list[HolderAtAudience]]:
     """The review, and what each holds at each AgentOS.
 
-    While no report tells what is not used, only of those who used something.
+    While no report tells what is not used, only of those who used something. It looks at the first
+    `most` clients and as many users, `MOST_PRINCIPALS` by default.
     """
     holders: list[HolderAtAudience] = []
     evidence = UsageEvidence(work, now, unused_for)
     found: dict[FindingKind, list[ReviewFinding]] = {kind: [] for kind in FindingKind}
     is_complete = True
-    for finding in _findings(evidence, holders):
+    for finding in _findings(evidence, holders, most or MOST_PRINCIPALS):
         of_kind = found[finding.kind]
         if len(of_kind) < MOST_FINDINGS:
             of_kind.append(finding)
@@ -194,11 +195,11 @@ def review_of_holders(
     return reviewed, holders
 
 
-def _findings(evidence: UsageEvidence, holders: list[HolderAtAudience]) -> Findings:
+def _findings(evidence: UsageEvidence, holders: list[HolderAtAudience], most: int) -> Findings:
     """All of them; what each client and user holds is added to `holders`."""
     verdicts: dict[str, set[str]] = {}
     for kind, absences in ((CLIENT, _unused_clients), (USER, _not_signed_in)):
-        for batch in evidence.first(kind, MOST_PRINCIPALS):
+        for batch in evidence.first(kind, most):
             reported = batch if evidence.judges else [each for each in batch if each.used]
             for holder, rows in evidence.rows(reported):
                 holders += _at_audiences(evidence, holder, rows)

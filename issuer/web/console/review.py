@@ -28,6 +28,7 @@ from issuer.web.console.rights.review_table import PARAMETERS, VERDICTS, review_
 from issuer.web.console.screens.screen import CONFLICT, ConsoleScreen
 from issuer.web.console.screens.views import Listing
 
+_LOOKED_AT = 2_000  # clients, and as many users
 _SHOWN = 100  # findings of a kind
 _EXPORTED = 10_000
 _ON_A_PAGE = 500
@@ -73,7 +74,8 @@ class ReviewScreen(ReviewingScreen):
 
     def _page(self, error: str = "", status: int = 200) -> Response:
         with self.operator.reading(AUDIENCE.read) as work:
-            found, holders = review_of_holders(work, self.parts.clock())
+            now = self.parts.clock()
+            found, holders = review_of_holders(work, now, most=_LOOKED_AT)
             unknown = of_reports(work, found.coverage)
         table, filters = review_table(holders, self.visit.query, self.site.base + self.PATH)
         kinds = {kind: [*findings] for kind, findings in groupby(found.findings, lambda f: f.kind)}
@@ -90,6 +92,7 @@ class ReviewScreen(ReviewingScreen):
             kinds={kind.value: _by_subject(each[:_SHOWN]) for kind, each in kinds.items()},
             numbers={kind.value: len(each) for kind, each in kinds.items()},
             most_shown=_SHOWN,
+            looked_at=_LOOKED_AT,
             is_complete=found.is_complete,
             most=_EXPORTED,
             commands=(commands.REVIEW,),

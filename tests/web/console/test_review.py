@@ -10,7 +10,6 @@ import pytest
 
 from issuer.audit import Actor
 from issuer.manifest.exporting import write_yaml
-from issuer.review import reviewing
 from issuer.review.evidence import FindingKind
 from issuer.review.proposals import propose
 from issuer.roles import Assignment
@@ -78,8 +77,8 @@ def test_every_kind_of_finding_has_a_heading():
 def test_it_says_when_not_everything_is_shown(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch):
     browser = signed_in(*REVIEWED)
     assert "There is more" not in browser.get(PATH).text
-    monkeypatch.setattr(reviewing, "MOST_PRINCIPALS", 1)
-    assert "There is more" in browser.get(PATH).text
+    monkeypatch.setattr(review_screen, "_LOOKED_AT", 1)
+    assert "There is more: this page looks at the first 1 clients" in browser.get(PATH).text
 
 
 def test_a_proposal_is_planned_and_applied(deployment: Deployment, admin: Browser, ci: str):
