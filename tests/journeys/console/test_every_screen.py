@@ -33,6 +33,7 @@ TEMPLATES = Path(issuer.web.__file__).parent / "templates" / "console"
 EXTENDED = {"base", "form", "list", "resource"}
 # These have buttons to copy or to print something, which need a script.
 SCRIPTED = {"credentials", "invitation_link", "configuration_applied", "access_review"}
+SUGGESTING = {"client", "edit_client", "edit_user", "form", "group", "users"}
 PHONE = {"width": 390, "height": 844}
 MAX_BYTES = 30 * 1024
 UNFOLD = "document.querySelectorAll('details').forEach(each => each.open = true)"
@@ -103,6 +104,8 @@ def test_a_screen_needs_no_script_fits_a_phone_and_is_reached_by_keyboard(
 ):
     with visits.of(screen, java_script_enabled=False) as person:
         scripts = {"copy.js"} if screen.shows in SCRIPTED else set()
+        if screen.shows in SUGGESTING or person.page.locator("[data-suggest]").count():
+            scripts.add("console.js")
         for theme in THEMES:
             person.page.emulate_media(color_scheme=theme)
             assert person.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

@@ -151,7 +151,7 @@ class Newcomer:
         """The findings by rule: how severe, and what to change."""
         person = self.person
         person.go(f"/console/audiences/{DESK}")
-        person.press("Look")
+        person.press("Inspect now")
         person.page.get_by_text("The AgentOS is inspected").wait_for()
         person.page.wait_for_load_state()
         table = person.page.get_by_role("group", name="What is exposed")
