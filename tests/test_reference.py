@@ -66,7 +66,7 @@ def is_known(words: list[str]) -> bool:
         command = command.commands[rest.pop(0)]
     if rest and not rest[0].startswith("-") and getattr(command, "commands", {}):
         return bool(command.invoke_without_command) or not rest[0].isalnum()
-    known = {option for each in command.params for option in each.opts}
+    known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
     return all(word.split("=")[0] in known | {"--help"} for word in rest if word.startswith("--"))
 
 

@@ -161,6 +161,9 @@ _ROWS: Mapping[str, str | AuditAction] = {
     "mail.sent": "Mail ({kind}) to {principal} was sent",
     "password_reset.completed": "{principal} set a new password by a link",
     "password_reset.requested": "{actor} asked for a link to reset the password[ of {principal}]",
+    "pushed_authorization_request.refused": (
+        "{actor} was refused a pushed authorization request[ as {principal}]"
+    ),
     "refresh.reused": AuditAction(
         "A refresh token of {client_id} for {principal} was used again", is_suspicious=True
     ),

@@ -237,6 +237,25 @@ class ClientFields(Fields):
             option="--post-logout-redirect-uri",
         ),
     ] = []
+    require_pushed_authorization_requests: Annotated[
+        bool,
+        Member(
+            label="It must push its authorization requests (RFC 9126)",
+            help="Whether a browser must come with a request_uri that it got at /oauth2/par.",
+            control=Control.SWITCH,
+            option="--require-par/--no-require-par",
+        ),
+    ] = False
+    require_pkce: Annotated[
+        bool,
+        Member(
+            label="It must use PKCE",
+            help="Whether its codes need PKCE. Without it, a client with credentials must send a"
+            " nonce and the scope openid.",
+            control=Control.SWITCH,
+            option="--require-pkce/--no-require-pkce",
+        ),
+    ] = True
     backchannel_logout_uri: Annotated[
         HttpsUri | None,
         Member(
@@ -355,6 +374,13 @@ class ClientFields(Fields):
             raise ValueError("must name one for the grant type authorization_code")
         return uris
 
+    @field_validator("require_pkce")
+    @classmethod
+    def _is_required_of_public_clients(cls, required: bool, info: ValidationInfo) -> bool:
+        if not required and info.data.get("token_endpoint_auth_method") is AuthMethod.NONE:
+            raise ValueError("must be true for clients without credentials")
+        return required
+
     @field_validator("may_act")
     @classmethod
     def _ends_at_own_audiences(cls, rules: list[ActRule], info: ValidationInfo) -> list[ActRule]:
@@ -419,10 +445,12 @@ def _in_list(work: Any, clients: Sequence[Client]) -> Iterator[dict[str, object]
 
 
 BACKCHANNEL_LOGOUT = ("backchannel_logout_uri", "backchannel_logout_session_required")
+REQUIREMENTS = ("dpop_bound_access_tokens", "require_pushed_authorization_requests")
 # What a client that registers itself says about itself; `client_metadata.py` reads it (RFC 7591).
 SELF_DESCRIBED = (
     *("name", "grant_types", "token_endpoint_auth_method", "jwks", "jwks_uri"),
-    *("redirect_uris", "post_logout_redirect_uris", "dpop_bound_access_tokens"),
+    *("redirect_uris", "post_logout_redirect_uris"),
+    *REQUIREMENTS,
     *BACKCHANNEL_LOGOUT,
 )
 CLIENT = ResourceType(

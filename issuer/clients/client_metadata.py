@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from issuer.clients.client import BACKCHANNEL_LOGOUT, ClientFields
+from issuer.clients.client import BACKCHANNEL_LOGOUT, REQUIREMENTS, ClientFields
 from issuer.errors import InvalidField
 from issuer.fields.json import strict_json
 from issuer.fields.urls import KNOWN_SCHEMES, is_for_self_registered
@@ -46,8 +46,7 @@ def read_client_metadata(
         **_keys(members),
         "redirect_uris": members.get("redirect_uris", []),
         "post_logout_redirect_uris": members.get("post_logout_redirect_uris", []),
-        "dpop_bound_access_tokens": members.get("dpop_bound_access_tokens", False),
-        **{name: members[name] for name in BACKCHANNEL_LOGOUT if name in members},
+        **{name: members[name] for name in (*REQUIREMENTS, *BACKCHANNEL_LOGOUT) if name in members},
         "user_rights": UserRights.ALL,
     }
     try:

@@ -37,6 +37,7 @@ MAX_SECRETS = 10
 WITHOUT_RIGHTS: Mapping[str, object] = {
     **{name: [] for name in ("scopes", "audiences", "trusts", "may_act", "external_audiences")},
     **dict.fromkeys(("may_set_session", "first_party"), False),
+    "require_pkce": True,
     "claims": {},
     "user_rights": UserRights.ALL,
 }

@@ -376,6 +376,8 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     credentials_given: Mapped[dict[str, Any] | None]
     external_audiences: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(server_default=sa.false())
+    require_pushed_authorization_requests: Mapped[bool] = mapped_column(server_default=sa.false())
+    require_pkce: Mapped[bool] = mapped_column(server_default=sa.true())
     act_rules: Mapped[list["ClientActRuleRow"]] = _owned()
     audiences: Mapped[list["ClientAudienceRow"]] = _owned()
     scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = _owned()

@@ -211,11 +211,18 @@ class ClientRecord:
     may_act: frozenset[MayAct] = frozenset()
     external_audiences: tuple[ExternalAudience, ...] = ()
     dpop_bound_access_tokens: bool = False
+    require_pushed_authorization_requests: bool = False
+    require_pkce: bool = True
 
     @property
     def is_public(self) -> bool:
         """Whether it has no credentials, so that its refresh tokens are bound to its key."""
         return self.token_endpoint_auth_method is AuthMethod.NONE
+
+    @property
+    def needs_pkce(self) -> bool:
+        """Whether it gets no code without a challenge (RFC 7636)."""
+        return self.require_pkce or self.is_public
 
     @property
     def is_self_registered(self) -> bool:

@@ -1,5 +1,8 @@
-"""Endpoints for authenticated clients: revocation (RFC 7009), device authorization (RFC 8628)."""
+"""Endpoints for authenticated clients: revocation (RFC 7009), device authorization (RFC 8628),
+pushed authorization requests (RFC 9126)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
@@ -7,6 +10,7 @@ from starlette.requests import Request
 
 from issuer.audit import Actor
 from issuer.composition import Administration
+from issuer.dpop import DPoPError, SentProof
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http.requests import caller
 from issuer.oauth import messages
@@ -15,8 +19,10 @@ from issuer.oauth.endpoint import EndpointParts
 from issuer.rate_limits.request_limits import ClientQueues
 from issuer.refresh_tokens import PREFIX
 from issuer.revocations.revocations import FeedFull
+from issuer.sign_in.authorization_request import PUSHED_VALID_FOR
 from issuer.sign_in.device_codes import DeviceCodes
 from issuer.sign_in.parameters import InvalidParameter
+from issuer.sign_in.validation import Validation
 from issuer.tokens.reading import VerifiedToken
 from issuer.vocabulary import ErrorCode
 
@@ -40,6 +46,12 @@ class ClientEndpoint:
         answer = await self._parts.respond(http_request, f"{self.name}_refused", self._answer)
         return replace(answer, is_for_scripts=self.is_for_scripts)
 
+    async def prove(
+        self, http_request: Request, request: messages.AuthenticatedRequest
+    ) -> messages.AuthenticatedRequest:
+        """The request with its proof of possession, where a proof counts; `DPoPError`."""
+        return request
+
     async def answer_from_memory(
         self, request: messages.AuthenticatedRequest
     ) -> messages.OAuthResponse | None:
@@ -56,6 +68,7 @@ class ClientEndpoint:
             request = messages.parse_form(await messages.receive_form(http_request, actor))
             authenticated = await self._parts.checks.authenticate(request, self.methods)
             actor = authenticated.actor
+            authenticated = await self.prove(http_request, authenticated)
             if (at_once := await self.answer_from_memory(authenticated)) is not None:
                 return at_once
 
@@ -65,6 +78,9 @@ class ClientEndpoint:
             if self._queues is None:
                 return await answer()
             return await self._queues.run(authenticated.client.client_id, answer)
+        except DPoPError as error:
+            refusal = messages.ProofRefused(error)
+            return await self._parts.refuse(f"{self.name}.refused", refusal, actor)
         except (messages.OAuthError, TooManyRequests) as error:
             return await self._parts.refuse(f"{self.name}.refused", error, actor)
 
@@ -130,10 +146,55 @@ class DeviceAuthorization(ClientEndpoint):
 
     def answer(self, request: messages.AuthenticatedRequest) -> messages.OAuthResponse:
         """The device authorization response (§3.2)."""
-        try:
+        with _as_oauth_error():
             issued = self._device_codes.issue(request.client, request.parameters, request.actor)
-        except InvalidParameter as error:
-            raise messages.OAuthError(ErrorCode(error.error.value), error.description) from None
         complete = f"{self._page_url}?user_code={issued.user_code}"
         places = {"verification_uri": self._page_url, "verification_uri_complete": complete}
         return messages.OAuthResponse(200, {**asdict(issued), **places})
+
+
+@dataclass(eq=False, repr=False)
+class PushedAuthorization(ClientEndpoint):
+    """Takes what a client would send through the browser, and gives a `request_uri` for it.
+
+    Nothing is stored: the URI is the request itself, sealed.
+    """
+
+    name = "pushed_authorization_request"
+    path = "/oauth2/par"
+    methods = METHODS
+    is_for_scripts = True
+
+    _validation: Validation
+
+    async def prove(
+        self, http_request: Request, request: messages.AuthenticatedRequest
+    ) -> messages.AuthenticatedRequest:
+        """A proof binds the code to its key, as `dpop_jkt` does (RFC 9449 §10.1)."""
+        if not request.parsed.form.proofs:
+            return request
+        proof = self._tokens.proofs.check(SentProof.of(http_request.scope))
+        await self._tokens.proofs.use(proof)
+        return replace(request, proof=proof)
+
+    def answer(self, request: messages.AuthenticatedRequest) -> messages.OAuthResponse:
+        """The response of §2.2."""
+        given = dict(request.parameters)
+        if request.jkt is not None and given.setdefault("dpop_jkt", request.jkt) != request.jkt:
+            raise messages.invalid_request("dpop_jkt is not the key of the proof.")
+        with _as_oauth_error():
+            uri = self._validation.push(request.client, given)
+        body = {"request_uri": uri, "expires_in": int(PUSHED_VALID_FOR.total_seconds())}
+        answer = messages.OAuthResponse(201, body)
+        if request.jkt is None or (nonce := self._tokens.proofs.next_nonce) is None:
+            return answer
+        return replace(answer, headers=[*answer.headers, ("DPoP-Nonce", nonce)])
+
+
+@contextmanager
+def _as_oauth_error() -> Iterator[None]:
+    """`OAuthError` in place of `InvalidParameter`."""
+    try:
+        yield
+    except InvalidParameter as error:
+        raise messages.OAuthError(ErrorCode(error.error.value), error.description) from None

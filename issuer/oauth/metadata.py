@@ -6,7 +6,11 @@ from issuer.dpop import ALGORITHMS
 from issuer.languages import LANGUAGES
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.client_authentication import METHODS
-from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization
+from issuer.oauth.client_endpoint import (
+    ClientEndpoint,
+    DeviceAuthorization,
+    PushedAuthorization,
+)
 from issuer.oauth.provider_signals import GlobalTokenRevocation
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
@@ -69,13 +73,14 @@ def metadata(
 
 
 def _people(settings: Settings) -> dict[str, object]:
-    """OpenID Connect Discovery §3, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1,
-    Back-Channel Logout §2.1.
+    """OpenID Connect Discovery §3, RFC 8628 §4, RFC 9126 §5, RFC 9207 §3, RP-Initiated Logout
+    §2.1, Back-Channel Logout §2.1.
     """
     base = settings.url
     return {
         "authorization_endpoint": base + AUTHORIZATION_PATH,
         "device_authorization_endpoint": base + DeviceAuthorization.path,
+        "pushed_authorization_request_endpoint": base + PushedAuthorization.path,
         "userinfo_endpoint": base + USER_INFO_PATH,
         "end_session_endpoint": base + LOGOUT_PATH,
         "backchannel_logout_supported": True,

@@ -5,7 +5,7 @@ from typing import Any
 
 from issuer.http.requests import FORM
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
-from issuer.oauth.client_endpoint import DeviceAuthorization, Revocation
+from issuer.oauth.client_endpoint import DeviceAuthorization, PushedAuthorization, Revocation
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
 from issuer.oauth.provider_signals import (
@@ -142,10 +142,15 @@ def token(grant_types: list[str]) -> dict[str, Any]:
         {"schema": an_object(request, ["grant_type"]), "example": example},
         _json_answer("An access token for exactly `scope`", an_object(response, always)),
     )
-    proof = "A proof of possession, to which the token is bound (RFC 9449 §5)"
-    header = {"name": "DPoP", "in": "header", "description": proof, "schema": TEXT}
-    return {**described, "parameters": [header]}
+    return {**described, "parameters": [_PROOF]}
 
+
+_PROOF = {
+    "name": "DPoP",
+    "in": "header",
+    "description": "A proof of possession, to which the token is bound (RFC 9449 §5, §10.1)",
+    "schema": TEXT,
+}
 
 # RFC 7009 and RFC 7662 have the same request.
 _A_TOKEN = {
@@ -217,6 +222,25 @@ def device_authorization() -> dict[str, Any]:
     )
 
 
+def pushed_authorization() -> dict[str, Any]:
+    """RFC 9126 §2."""
+    asked = {name: each for name, each in _AUTHORIZATION.items() if name != "request_uri"}
+    form = an_object({**asked, "client_secret": _SECRET}, ["response_type", "redirect_uri"])
+    answer = {"request_uri": "For the authorization endpoint", "expires_in": _SECONDS}
+    described = _for_clients(
+        "push_authorization_request",
+        "Push an authorization request (RFC 9126)",
+        "A client authenticates as at the token endpoint. Nothing is stored.",
+        {"schema": form},
+        _json_answer("What the browser brings in place of the request", an_object(answer, [])),
+    )
+    responses = {
+        "201" if status == "200" else status: each
+        for status, each in described["responses"].items()
+    }
+    return {**described, "responses": responses, "parameters": [_PROOF]}
+
+
 _URIS = {"type": "array", "items": {"type": "string", "format": "uri"}}
 _METADATA: dict[str, Any] = {
     "redirect_uris": _URIS,
@@ -230,6 +254,10 @@ _METADATA: dict[str, Any] = {
     "dpop_bound_access_tokens": {
         "type": "boolean",
         "description": "Whether all its access tokens are bound to a key (RFC 9449 §5.2)",
+    },
+    "require_pushed_authorization_requests": {
+        "type": "boolean",
+        "description": "Whether it pushes all its authorization requests (RFC 9126 §6)",
     },
     "backchannel_logout_uri": {**TEXT, "format": "uri"},
     "backchannel_logout_session_required": {"type": "boolean"},
@@ -272,7 +300,8 @@ _AUTHORIZATION = {
     "response_type": {"const": "code"},
     "client_id": TEXT,
     "redirect_uri": "A registered one; on loopback the port may differ",
-    "code_challenge": _text("base64url(SHA-256(code_verifier))"),
+    "request_uri": "What `/oauth2/par` gave; then nothing counts beside it and `client_id`",
+    "code_challenge": "base64url(SHA-256(code_verifier)); of all but some confidential clients",
     "code_challenge_method": {"const": "S256"},
     "state": TEXT,
     "scope": "Space-delimited; narrowed to what the user holds",
@@ -287,8 +316,6 @@ _AUTHORIZATION = {
     "ui_locales": "Space-delimited language tags; the first that the pages have",
     "id_token_hint": TEXT,
 }
-_PKCE = {"code_challenge", "code_challenge_method"}
-_REQUIRED = {"response_type", "client_id", "redirect_uri", *_PKCE}
 _LOGOUT = {
     "id_token_hint": TEXT,
     "client_id": TEXT,
@@ -473,7 +500,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
     signing_in = "Sign a person in for a client"
     return {
         base + AUTHORIZATION_PATH: _for_browsers(
-            "authorize", signing_in, _AUTHORIZATION, _REQUIRED
+            "authorize", signing_in, _AUTHORIZATION, {"client_id"}
         ),
         base + TOKEN_PATH: {"post": token(list(grant_types))},
         base + USER_INFO_PATH: user_info(),
@@ -485,6 +512,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         base + Revocation.path: {"post": revocation()},
         base + Introspection.path: {"post": introspection()},
         base + DeviceAuthorization.path: {"post": device_authorization()},
+        base + PushedAuthorization.path: {"post": pushed_authorization()},
         **registration_path,
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},

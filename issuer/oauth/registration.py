@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from issuer.audit import Actor
-from issuer.clients.client import BACKCHANNEL_LOGOUT, Client, NewClient
+from issuer.clients.client import BACKCHANNEL_LOGOUT, REQUIREMENTS, Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.dpop import DPoPError, SentProof
@@ -112,8 +112,7 @@ def answer_of(client: Client) -> dict[str, object]:
         members["client_name"] = client.name
     if client.post_logout_redirect_uris:
         members["post_logout_redirect_uris"] = client.post_logout_redirect_uris
-    if client.dpop_bound_access_tokens:
-        members["dpop_bound_access_tokens"] = True
+    members |= {name: True for name in REQUIREMENTS if getattr(client, name)}
     if client.backchannel_logout_uri is not None:
         members |= {name: getattr(client, name) for name in BACKCHANNEL_LOGOUT}
     if isinstance(client, NewClient):

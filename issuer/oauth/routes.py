@@ -16,7 +16,12 @@ from issuer.http.requests import document
 from issuer.oauth import authorization
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import CredentialChecks
-from issuer.oauth.client_endpoint import ClientEndpoint, DeviceAuthorization, Revocation
+from issuer.oauth.client_endpoint import (
+    ClientEndpoint,
+    DeviceAuthorization,
+    PushedAuthorization,
+    Revocation,
+)
 from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, TOKEN_PATH, metadata, metadata_paths
@@ -69,6 +74,7 @@ def protocol_routes(
     )
     verification_page = settings.url + DEVICE_PAGE
     device = DeviceAuthorization(shared, None, parts.people.device_codes, verification_page)
+    pushed = PushedAuthorization(shared, None, parts.people.validation)
     mode = settings.client_registration
     registration = RegistrationEndpoint(
         shared, parts.administration, metrics, limits.registrations, needs_token=mode == "token"
@@ -114,7 +120,7 @@ def protocol_routes(
         _route(base + FrontchannelLogout.path, frontchannel_logout, "GET", is_for_scripts=False),
         *(
             _route(base + endpoint.path, endpoint, "POST", is_for_scripts=endpoint.is_for_scripts)
-            for endpoint in (*of_tokens, device)
+            for endpoint in (*of_tokens, device, pushed)
         ),
         _route(base + JWKS_PATH, jwks, *read),
         _route(base + FEED_PATH, revocation_feed, *read),

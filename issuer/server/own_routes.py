@@ -66,6 +66,7 @@ _PUBLIC = (
     _public("POST", "/oauth2/global-token-revocation"),
     _public("POST", "/oauth2/introspect"),
     _public("POST", "/oauth2/device_authorization"),
+    _public("OPTIONS POST", "/oauth2/par"),
     _public("OPTIONS GET HEAD", "/.well-known/jwks.json"),
     _public("OPTIONS GET HEAD", "/.well-known/revocations"),
     _public("GET HEAD", "/healthz"),

@@ -1,4 +1,4 @@
-"""A valid authorization request, and its sealed form, which the browser keeps.
+"""A valid authorization request, and its sealed form, which the browser or the client keeps.
 
 It is not stored, so that nobody can fill the database; its cookie ties it to the browser.
 """
@@ -22,6 +22,7 @@ from issuer.keys.sealing import SealedTexts
 from issuer.vocabulary import AuthorizationErrorCode, GrantType
 
 VALID_FOR = timedelta(minutes=10)
+PUSHED_VALID_FOR = timedelta(seconds=90)  # until a browser comes with it
 MAX_STATE = 4_096
 MAX_BYTES = 2_500  # as JSON, without `state`
 MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
@@ -29,6 +30,7 @@ _MAX_SEALED = 7_800  # in a URL: many servers and proxies accept request lines o
 _DIGEST_COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _SETS = ("openid_scopes", "prompt")
 _UI_LOCALE = "ui_locale="
+_PUSHED = "urn:ietf:params:oauth:request_uri:"  # RFC 9126 §2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class AuthorizationRequest:
     `audience_id` None: the token is only for user info. `scopes` None: all that the user holds.
     `expected_user_id`: the user of the `id_token_hint`; nobody else may complete the request.
     `ui_locale` is the first of `ui_locales` that the pages have; None if there is none.
-    `code_challenge` is by S256, and empty where a `device` asks, which has the device code.
+    `code_challenge` is by S256. It is empty where a `device` asks, which has the device code, and
+    for clients that need none.
     `dpop_jkt` is the thumbprint of the key to which the code is bound (RFC 9449 §10).
     """
 
@@ -95,10 +98,14 @@ class AuthorizationRequests:
     """Seals requests, and opens them.
 
     A cookie named by its id keeps a request; or the digest of a large one, which travels whole.
+    What a client `pushed` (RFC 9126) is sealed under another key: neither passes for the other.
     """
 
-    def __init__(self, texts: SealedTexts, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, texts: SealedTexts, pushed: SealedTexts, clock: Clock, random: Random
+    ) -> None:
         self._texts = texts
+        self._pushed = pushed
         self._clock = clock
         self._random = random
 
@@ -107,6 +114,26 @@ class AuthorizationRequests:
 
     def seal(self, request: AuthorizationRequest) -> str:
         """The sealed text; `RequestTooLarge`."""
+        return self._seal(request, self._texts)
+
+    def push(self, request: AuthorizationRequest) -> str:
+        """A `request_uri` that holds it (RFC 9126 §2.2); `RequestTooLarge`."""
+        return _PUSHED + self._seal(request, self._pushed)
+
+    def open_pushed(self, uri: str, client_id: str) -> AuthorizationRequest | None:
+        """What that client pushed, as if it came now, so that a sign-in before is no answer to it.
+
+        None if it expired, or if it is of another client.
+        """
+        members = json.loads(self._pushed.open(uri.removeprefix(_PUSHED)) or "null")
+        if members is None or members["client_id"] != client_id:
+            return None
+        now = self._clock()
+        if now >= datetime.fromtimestamp(members["created_at"], UTC) + PUSHED_VALID_FOR:
+            return None
+        return _read(members | {"created_at": now})
+
+    def _seal(self, request: AuthorizationRequest, texts: SealedTexts) -> str:
         members = asdict(request) | {name: sorted(getattr(request, name)) for name in _SETS}
         members |= {"created_at": request.created_at.timestamp(), "state": None}
         for name in ("device", "dpop_jkt"):
@@ -117,7 +144,7 @@ class AuthorizationRequests:
             members["prompt"].append(_UI_LOCALE + locale)
         if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge
-        sealed = self._texts.seal(_json(members | {"state": request.state}))
+        sealed = texts.seal(_json(members | {"state": request.state}))
         if len(sealed) > _MAX_SEALED:
             raise RequestTooLarge
         return sealed
@@ -155,6 +182,11 @@ class AuthorizationRequests:
         """The request; None if it expired or was not sealed here."""
         members = unless_expired(self._texts.open(sealed), self._clock())
         return _read(members) if members else None
+
+
+def is_pushed(uri: str) -> bool:
+    """Whether it is of the form that `push` gives."""
+    return uri.startswith(_PUSHED)
 
 
 def _json(members: Mapping[str, Any]) -> str:

@@ -11,12 +11,15 @@ from issuer.database.store import MAX_DELETED, Statements, as_record, delete_som
 from issuer.database.tables import AuthorizationCodeRow as Row
 from issuer.database.tables import SignInSessionRow
 from issuer.revocations.store import ended_since, revoked_until
+from issuer.sign_in.authorization_request import PUSHED_VALID_FOR
 from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
 from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
 from issuer.tokens.issuing import AccessToken
 from issuer.vocabulary import TOKEN_RETENTION
 
 VALID_FOR = timedelta(seconds=60)
+# As long as its request lives, so that the request makes no other code.
+_UNUSED_KEPT_FOR = PUSHED_VALID_FOR + REQUEST_VALID_FOR
 _USED_KEPT_FOR = timedelta(days=1)
 _COLUMN_OF_CLAIM = {"sub": Row.user_id, "client_id": Row.client_id, "aud": Row.audience_id}
 _HAS_ENDED = ended_since(Row.change, _COLUMN_OF_CLAIM)
@@ -111,8 +114,7 @@ class CodeStore(Statements):
     def delete_expired(self, now: datetime) -> bool:
         """Delete some codes whose tokens cannot be revoked any more; whether there may be more."""
         is_over = or_(
-            # As long as its request lives, so that the request makes no other code.
-            and_(Row.used_at.is_(None), Row.expires_at <= now - REQUEST_VALID_FOR),
+            and_(Row.used_at.is_(None), Row.expires_at <= now - _UNUSED_KEPT_FOR),
             and_(Row.expires_at <= now - _USED_KEPT_FOR, Row.access_until <= now - TOKEN_RETENTION),
         )
         return delete_some(self.session, Row, is_over) == MAX_DELETED

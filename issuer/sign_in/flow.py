@@ -29,7 +29,7 @@ from issuer.sign_in.offer import Offer, Offers
 from issuer.sign_in.parameters import NONE
 from issuer.sign_in.session_revoker import Consents
 from issuer.sign_in.sessions_store import SessionStore, SignInSession
-from issuer.sign_in.validation import KeepClient
+from issuer.sign_in.validation import ANSWERED_OR_EXPIRED, KeepClient
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 
 
@@ -196,7 +196,4 @@ def _consent_needed(offer: Offer) -> ConsentNeeded:
 
 
 def _repetition() -> RequestProblem:
-    sentence = N_(
-        "This was answered already, or has expired. Go back to the application and start again."
-    )
-    return RequestProblem(ErrorCode.INVALID_REQUEST, sentence)
+    return RequestProblem(ErrorCode.INVALID_REQUEST, ANSWERED_OR_EXPIRED)

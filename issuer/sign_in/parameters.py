@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from issuer.directory import AudienceRecord, ClientRecord
-from issuer.scopes import OPENID_SCOPES, InvalidScope, parse
+from issuer.scopes import OPENID, OPENID_SCOPES, InvalidScope, parse
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
 from issuer.vocabulary import GrantType
 
@@ -62,10 +62,25 @@ def require_grant(client: ClientRecord, grant: GrantType) -> None:
         raise InvalidParameter("client_id", problem, ErrorCode.UNAUTHORIZED_CLIENT)
 
 
-def code_challenge(given: Mapping[str, str]) -> str:
-    """Required of every client, and only with S256 (RFC 9700 §2.1.1)."""
+def require_pushed(client: ClientRecord) -> None:
+    """RFC 9126 §4: of clients that say so, no request counts that the browser itself brings."""
+    if client.require_pushed_authorization_requests:
+        problem = "The client must push its requests (RFC 9126): send request_uri."
+        raise InvalidParameter("request_uri", problem)
+
+
+def code_challenge(client: ClientRecord, given: Mapping[str, str]) -> str:
+    """Only with S256, and required of all but confidential clients that say so (RFC 9700 §2.1.1).
+
+    Empty without one: then `nonce` and an ID token show the client whose code it is.
+    """
     challenge, method = given.get("code_challenge"), given.get("code_challenge_method")
-    if challenge is None:
+    if challenge is None and method is None and not client.needs_pkce:
+        if OPENID in given.get("scope", "").split() and "nonce" in given:
+            return ""
+        parameter = "code_challenge"
+        problem = f"Send code_challenge and {_S256}, or a nonce and the scope openid."
+    elif challenge is None:
         parameter, problem = "code_challenge", f"PKCE is required: send code_challenge and {_S256}."
     elif method is None:
         parameter = "code_challenge_method"

@@ -22,11 +22,18 @@ from issuer.sign_in.authorization_request import (
     RequestTooLarge,
     excerpt,
     invalid_request,
+    is_pushed,
     with_parameters,
 )
 from issuer.sign_in.parameters import NONE, InvalidParameter
 from issuer.tokens.reading import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode as ErrorCode
+
+ANSWERED_OR_EXPIRED = N_(
+    "This was answered already, or has expired. Go back to the application and start again."
+)
+_STATE_TOO_LONG = f"The parameter state is too long: at most {MAX_STATE:,} characters."
+_TOO_LONG = "The parameters are too long."
 
 KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
@@ -52,34 +59,61 @@ class Validation:
         """
         names = Counter(name for name, _ in pairs)
         given = {name: value for name, value in pairs if value}
+        if is_pushed(given.get("request_uri", "")):
+            return self._pushed(pairs, names, given)
         client = self._client(pairs, names, given)
         if isinstance(client, RequestProblem):
             return client
         if len(state := given.get("state", "")) > MAX_STATE:
-            sentence = f"The parameter state is too long: at most {MAX_STATE:,} characters."
-            return invalid_request(sentence, "state", state, section="RFC 6749 §4.1.1", longest=60)
+            section = "RFC 6749 §4.1.1"
+            return invalid_request(_STATE_TOO_LONG, "state", state, section=section, longest=60)
         redirect_uri = given["redirect_uri"]
         try:
             parameters.require_single(names)
+            parameters.require_supported(client, given)
+            parameters.require_pushed(client)
             request = self._request(client, redirect_uri, given)
             return request, self._requests.seal(request)
         except InvalidParameter as error:
             invalid = error
         except RequestTooLarge:
-            invalid = InvalidParameter("", "The parameters are too long.")
+            invalid = InvalidParameter("", _TOO_LONG)
         return self._refusal(client, redirect_uri, given, invalid)
+
+    def push(self, client: ClientRecord, given: Mapping[str, str]) -> str:
+        """A `request_uri` for what the client `given` pushed (RFC 9126 §2); `InvalidParameter`."""
+        parameters.require_supported(client, given)
+        if (redirect_uri := given.get("redirect_uri")) is None:
+            raise InvalidParameter("redirect_uri", "The parameter redirect_uri is missing.")
+        if problem := redirect_problem(client, redirect_uri):
+            raise InvalidParameter("redirect_uri", problem.sentence)
+        if len(given.get("state", "")) > MAX_STATE:
+            raise InvalidParameter("state", _STATE_TOO_LONG)
+        try:
+            return self._requests.push(self._request(client, redirect_uri, given))
+        except RequestTooLarge:
+            raise InvalidParameter("", _TOO_LONG) from None
+
+    def _pushed(
+        self, pairs: Sequence[tuple[str, str]], names: Mapping[str, int], given: Mapping[str, str]
+    ) -> tuple[AuthorizationRequest, str] | RequestProblem:
+        """What was pushed, whatever else the browser brings (RFC 9126 §4)."""
+        uri, section = given["request_uri"], "RFC 9126 §4"
+        if problem := _not_single(pairs, names, given, ("client_id", "request_uri"), section):
+            return problem
+        request = self._requests.open_pushed(uri, given["client_id"])
+        if request is None:
+            return invalid_request(
+                ANSWERED_OR_EXPIRED, "request_uri", uri, section=section, longest=60
+            )
+        return request, self._requests.seal(request)
 
     def _client(
         self, pairs: Sequence[tuple[str, str]], names: Mapping[str, int], given: Mapping[str, str]
     ) -> ClientRecord | RequestProblem:
-        for name in ("client_id", "redirect_uri"):
-            if names[name] > 1:
-                values = ", ".join(value for each, value in pairs if each == name)
-                problem = f"The parameter {name} is repeated."
-                return invalid_request(problem, name, values, section="RFC 6749 §3.1")
-            if name not in given:
-                problem = f"The parameter {name} is missing."
-                return invalid_request(problem, name, section="RFC 6749 §4.1.1")
+        both, section = ("client_id", "redirect_uri"), "RFC 6749 §4.1.1"
+        if problem := _not_single(pairs, names, given, both, section):
+            return problem
         client = self._find_client(given["client_id"])
         if client is None or client.disabled:
             sentence, section = N_("The application is not known here."), "RFC 6749 §4.1.2.1"
@@ -89,7 +123,6 @@ class Validation:
     def _request(
         self, client: ClientRecord, redirect_uri: str, given: Mapping[str, str]
     ) -> AuthorizationRequest:
-        parameters.require_supported(client, given)
         audience_id, openid_scopes, scopes = parameters.access(client, given)
         return AuthorizationRequest(
             id=self._requests.new_id(),
@@ -105,7 +138,7 @@ class Validation:
             login_hint=given.get("login_hint"),
             ui_locale=first_known(given.get("ui_locales", "").split()),
             expected_user_id=self._expected_user_id(client, given),
-            code_challenge=parameters.code_challenge(given),
+            code_challenge=parameters.code_challenge(client, given),
             created_at=self._clock(),
             dpop_jkt=parameters.dpop_jkt(given),
         )
@@ -136,6 +169,24 @@ class Validation:
             return Redirection(url, error)
         sent, section = excerpt(given.get(parameter)), "RFC 6749 §4.1.2.1"
         return RequestProblem(error, sentence, parameter, sent, section=section, return_to=url)
+
+
+def _not_single(
+    pairs: Sequence[tuple[str, str]],
+    names: Mapping[str, int],
+    given: Mapping[str, str],
+    required: Sequence[str],
+    section: str,
+) -> RequestProblem | None:
+    """The error unless each of the `required` parameters comes once."""
+    for name in required:
+        if names[name] > 1:
+            values = ", ".join(value for each, value in pairs if each == name)
+            problem = f"The parameter {name} is repeated."
+            return invalid_request(problem, name, values, section="RFC 6749 §3.1")
+        if name not in given:
+            return invalid_request(f"The parameter {name} is missing.", name, section=section)
+    return None
 
 
 def redirect_problem(client: ClientRecord, redirect_uri: str) -> RequestProblem | None:

@@ -136,6 +136,8 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "external_audiences": [json.loads(ELSEWHERE)],
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
+        "require_pushed_authorization_requests": False,
+        "require_pkce": True,
         "backchannel_logout_uri": "https://app.example/logout",
         "backchannel_logout_session_required": True,
         "first_party": False,

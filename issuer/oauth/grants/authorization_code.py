@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from issuer.oauth.grants.grant import EarlierGrant, Granted, in_session
-from issuer.oauth.messages import AuthenticatedRequest, as_invalid_grant, invalid_request, require
+from issuer.oauth.messages import (
+    AuthenticatedRequest,
+    as_invalid_grant,
+    invalid_grant,
+    invalid_request,
+)
 from issuer.refresh_tokens import RefreshTokens, TokenToStore
 from issuer.scopes import OPENID
 from issuer.sign_in.codes import AuthorizationCodes
@@ -61,8 +66,18 @@ class CodeGrant(EarlierGrant):
         return replace(granted, store=redeem, authentication=_authentication(code))
 
     def _require_verifier(self, request: AuthenticatedRequest, code: AuthorizationCode) -> None:
-        """Check PKCE here: Authlib's `CodeChallenge` allows codes without a challenge."""
-        verifier = require(request, "code_verifier")
+        """Check PKCE here: Authlib's `CodeChallenge` allows codes without a challenge.
+
+        RFC 9700 §4.8.2: neither a challenge without its verifier nor the reverse.
+        """
+        verifier = request.parameters.get("code_verifier")
+        if not code.code_challenge:
+            if verifier is not None or request.client.needs_pkce:
+                raise self._refusal("code without a code_challenge", code.user_id)
+            return
+        if verifier is None:
+            sentence = "Missing 'code_verifier' in request."
+            raise invalid_grant("no code_verifier", code.user_id, sentence)
         if not _VERIFIER.fullmatch(verifier):
             raise invalid_request("code_verifier has 43 to 128 unreserved characters.")
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")

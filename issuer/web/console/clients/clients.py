@@ -27,6 +27,7 @@ from issuer.web.console.screens.several import disabling, each_by
 
 _OF_NEW = {"name", "redirect_uris", "post_logout_redirect_uris", *WITHOUT_RIGHTS}
 _OF_NEW -= {"claims", "trusts"}
+_OF_REQUESTS = ("require_pushed_authorization_requests", "require_pkce")
 _WITH_A_PERSON = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
 DISABLES = (
     "No more tokens are issued, and those so far are revoked, those of people who signed in"
@@ -60,14 +61,14 @@ def members_for(client: Client, typed: Mapping[str, str]) -> tuple[str, ...]:
     others: set[str] = set()
     grants = {*client.grant_types, *filter(typed.__contains__, GrantType)}
     if GrantType.AUTHORIZATION_CODE not in grants:
-        others |= {"redirect_uris", "post_logout_redirect_uris", "first_party"}
+        others |= {"redirect_uris", "post_logout_redirect_uris", "first_party", *_OF_REQUESTS}
     if not grants & {GrantType.AUTHORIZATION_CODE, GrantType.DEVICE_CODE}:
         others |= {*BACKCHANNEL_LOGOUT}
         if GrantType.PASSWORD not in grants:
             others |= {"user_rights"}
     method = typed.get("token_endpoint_auth_method", client.token_endpoint_auth_method)
     if AuthMethod.NONE in {method, client.token_endpoint_auth_method}:
-        others |= {"jwks", "jwks_uri", "may_act", "external_audiences"}
+        others |= {"jwks", "jwks_uri", "may_act", "external_audiences", "require_pkce"}
     defaults = ClientFields()
     others = {name for name in others if getattr(client, name) == getattr(defaults, name)}
     if client.registered_by is not RegisteredBy.ADMIN:
@@ -133,6 +134,8 @@ def _through_it(client: Client, fields: ClientFields) -> Iterator[str]:
         yield "People who sign in through it use all their rights there."
     if fields.first_party and not client.first_party:
         yield "People are not asked to allow it any more."
+    if client.require_pkce and not fields.require_pkce:
+        yield "It gets codes without PKCE for requests with a nonce and the scope openid."
 
 
 def _acting_here(client: Client, fields: ClientFields) -> Iterator[str]:
