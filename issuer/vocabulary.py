@@ -162,6 +162,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path, below that of ISSUER_URL
 ADMIN_CLIENT = "issuer-admin"  # that `issuer init` creates
 
 # The grants of clients that registered themselves, and of those that cannot keep a secret.

@@ -1,6 +1,6 @@
 """The rules for assertions and for tokens of trusted issuers (RFC 7523 §3). Pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -140,16 +140,19 @@ def wrong_type(token: public_keys.SignedToken, required: str | None) -> str | No
 
 
 def broken_rule(
-    trust: Mapping[str, Any], claims: Mapping[str, Any], own_url: str, now: datetime
+    trust: Mapping[str, Any], claims: Mapping[str, Any], audiences: Iterable[str], now: datetime
 ) -> str | None:
-    """The first rule of the trust that the claims break, without their values; None if none."""
+    """The first rule of the trust that the claims break, without their values; None if none.
+
+    The token must be for one of the `audiences`.
+    """
     try:
         public_keys.valid_until(claims, now)
     except public_keys.InvalidToken as error:
         return str(error)
     if claims.get("sub") != trust["subject"]:
         return "sub is not the subject of the trust"
-    if not _is_for(claims.get("aud"), trust["audience"] or own_url):
+    if not any(_is_for(claims.get("aud"), each) for each in audiences):
         return "aud does not hold the audience of the trust"
     for name, value in trust["claims"].items():
         if name not in claims:

@@ -3,8 +3,10 @@
 Imports PyJWT and httpx: import it where it is first needed, since most deployments never do.
 """
 
+import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -16,11 +18,14 @@ from issuer.clients.used_assertions_store import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidCredentials, InvalidField, NotFound
-from issuer.federation.fetching import FetchNeeded
+from issuer.federation.fetching import FetchNeeded, KeyFetch
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
 from issuer.federation.public_keys import InvalidToken, SignedToken, load_keys, parse_token
-from issuer.vocabulary import AuthMethod
+from issuer.fields.text import is_storable
+from issuer.vocabulary import AuthMethod, GrantType
+
+_MAX_TRUSTING = 20  # one after the other is asked
 
 
 @dataclass(eq=False, repr=False)
@@ -122,6 +127,23 @@ class ClientAssertions:
                 raise
             return FetchNeeded(error.fetch_keys)
 
+    def granted(
+        self, client_id: str | None, text: str, now: datetime, *, is_last: bool
+    ) -> ProvenClient | FetchNeeded:
+        """The one client that the token is for, as an authorization grant (RFC 7523 §2.1).
+
+        `client_id` decides where the token meets trusts of several. Queries, `is_last` and errors
+        as above.
+        """
+        found, problems, fetches = self._meeting(client_id, _parse(text), now)
+        if fetches and not is_last:
+            return FetchNeeded(partial(_all_of, fetches))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InvalidCredentials("assertion: several clients trust it: client_id is missing")
+        raise InvalidCredentials(problems[0] if problems else "assertion: no client trusts its sub")
+
     async def use(self, proven: ProvenClient) -> None:
         """Use an assertion that counts once. Durable when it returns.
 
@@ -138,7 +160,12 @@ class ClientAssertions:
             token = parse_token(text)
         except InvalidToken as error:
             raise InvalidField("token", str(error)) from None
-        return self.trusted_tokens.explained(self._client(client_id), token, self._clock())
+        now = self._clock()
+        findings = self.trusted_tokens.explained(self._client(client_id), token, now)
+        with suppress(InvalidCredentials):
+            found, _, _ = self._meeting(None, token, now)
+            return replace(findings, by_grant=tuple(each.record.client_id for each in found))
+        return findings
 
     def key_set_of_client(self, client_id: str) -> FollowedKeySet | None:
         """The set at its `jwks_uri`; None without one."""
@@ -179,6 +206,56 @@ class ClientAssertions:
             raise rules.KeyFetchRequiredError(client.fetch_keys)
         return self._check(client, token, now, find_issuer)
 
+    def _meeting(
+        self, client_id: str | None, token: SignedToken, now: datetime
+    ) -> tuple[list[ProvenClient], list[str], list[KeyFetch]]:
+        """The clients with the grant whose trusts the token meets, or that client alone.
+
+        Then what speaks against the others, and where keys may be found that are missing.
+        """
+        found: list[ProvenClient] = []
+        problems: list[str] = []
+        fetches: list[KeyFetch] = []
+        for each in self._trusting(token) if client_id is None else [client_id]:
+            try:
+                found.append(self._met(each, token, now))
+            except rules.KeyFetchRequiredError as error:
+                fetches.append(error.fetch_keys)
+                problems.append(error.reason)
+            except InvalidCredentials as error:
+                problems.append(error.reason)
+        return found, problems, fetches
+
+    def _trusting(self, token: SignedToken) -> list[str]:
+        """The clients that trust its subject; `InvalidCredentials` if they are too many."""
+        subject = token.unverified.claims.get("sub")
+        if not isinstance(subject, str) or not is_storable(subject):
+            raise InvalidCredentials("assertion: sub is no text")
+        ids = self._directory.clients_trusting(subject, _MAX_TRUSTING + 1)
+        if len(ids) > _MAX_TRUSTING:
+            many = f"more than {_MAX_TRUSTING} clients trust its sub, and client_id is missing"
+            raise InvalidCredentials(f"assertion: {many}")
+        return ids
+
+    def _met(self, client_id: str, token: SignedToken, now: datetime) -> ProvenClient:
+        """The client, if the token meets a trust of it as a grant."""
+        check = partial(self._check_grant, token=token, now=now)
+        if (remembered := self._directory.remembered_client(client_id)) is not None:
+            with suppress(InvalidCredentials):
+                return check(remembered)
+        if (client := self._directory.load_client(client_id)) is None:
+            raise InvalidCredentials("unknown client")
+        return check(client)
+
+    def _check_grant(self, client: ClientRecord, token: SignedToken, now: datetime) -> ProvenClient:
+        if GrantType.JWT_BEARER not in client.grant_types:
+            raise InvalidCredentials("the client may not use the grant jwt-bearer")
+        find_issuer = self._directory.trusted_issuer
+        evidence = self.trusted_tokens.check(client, token, now, find_issuer, is_grant=True)
+        if client.disabled:
+            raise InvalidCredentials("disabled client")
+        return ProvenClient(client, evidence)
+
     def _check(
         self, client: ClientRecord, token: SignedToken, now: datetime, find_issuer: FindIssuer
     ) -> ProvenClient:
@@ -190,6 +267,10 @@ class ClientAssertions:
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return ProvenClient(client, evidence)
+
+
+async def _all_of(fetches: Sequence[KeyFetch]) -> None:
+    await asyncio.gather(*(fetch() for fetch in fetches))
 
 
 def _parse(text: str) -> SignedToken:

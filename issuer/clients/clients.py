@@ -287,7 +287,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         super()._write(row, fields)
         row.scopes = fields.scopes
         self._store.set_scope_expiries(row, fields.scopes_expire_at)
-        row.trusts = [trust.model_dump(mode="json") for trust in fields.trusts]
+        row.set_trusts([trust.model_dump(mode="json") for trust in fields.trusts])
         row.credentials_given = grantors_after(row, before, self._authority.grantor)
         row.external_audiences = [each.model_dump() for each in fields.external_audiences]
         self._store.set_audiences(row, fields.audiences)

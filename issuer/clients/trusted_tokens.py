@@ -31,6 +31,7 @@ from issuer.federation.public_keys import (
     load_keys,
     valid_until,
 )
+from issuer.vocabulary import TOKEN_PATH
 
 FindIssuer: TypeAlias = Callable[[str], TrustedIssuerRecord | None]
 
@@ -48,12 +49,22 @@ class TrustFinding:
 class TrustFindings:
     """What each trust of a client says to a token; `fetch_keys` may find a key that is missing.
 
-    Nobody may trust the `unverified_claims`.
+    Nobody may trust the `unverified_claims`. `by_grant`: which clients it is for without a client
+    id, in the JWT bearer grant.
     """
 
     trusts: tuple[TrustFinding, ...]
     unverified_claims: Mapping[str, Any]
     fetch_keys: KeyFetch | None
+    by_grant: tuple[str, ...] = ()
+
+    @property
+    def by_grant_in_words(self) -> str:
+        """A sentence about `by_grant`."""
+        begins = "Without a client id, in the grant jwt-bearer, it"
+        if len(self.by_grant) > 1:
+            return f"{begins} is refused: {', '.join(self.by_grant)} trust it."
+        return f"{begins} is {self.by_grant[0] if self.by_grant else 'of no client'}."
 
 
 class TrustedTokens:
@@ -61,13 +72,23 @@ class TrustedTokens:
 
     def __init__(self, own_url: str, directory: Directory, key_sets: FollowedKeySets) -> None:
         self._own_url = own_url
+        self._audiences_of_grants = (own_url, own_url + TOKEN_PATH)  # RFC 7523 §3
         self._directory = directory
         self._key_sets = key_sets
 
     def check(
-        self, client: ClientRecord, token: SignedToken, now: datetime, find_issuer: FindIssuer
+        self,
+        client: ClientRecord,
+        token: SignedToken,
+        now: datetime,
+        find_issuer: FindIssuer,
+        *,
+        is_grant: bool = False,
     ) -> Evidence:
-        """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
+        """`InvalidCredentials` says which rule is broken. Nothing is fetched.
+
+        As a grant (RFC 7523 §2.1) the token may also be for this issuer or its token endpoint.
+        """
         if not (issuers := _named_issuers(client, token, find_issuer)):
             raise InvalidCredentials(
                 "assertion: iss is not the client, and it is of no issuer that it trusts"
@@ -82,7 +103,8 @@ class TrustedTokens:
                 if isinstance(error, UnknownKey) and self.key_set(issuer):
                     missing.append(issuer)
             else:
-                return self._match(client, issuer, token, claims, now)
+                also = self._audiences_of_grants if is_grant else ()
+                return self._match(client, issuer, token, claims, now, also)
         if missing:
             raise KeyFetchRequiredError(partial(self._fetch_keys, missing, token.kid))
         raise InvalidCredentials(f"assertion: {problems[0]}")
@@ -137,11 +159,12 @@ class TrustedTokens:
         token: SignedToken,
         claims: Mapping[str, Any],
         now: datetime,
+        also: Sequence[str],
     ) -> Evidence:
         rules = []
         for trust in client.trusts:
             if trust["issuer"] == issuer.id:
-                if (rule := broken_rule(trust, claims, self._own_url, now)) is None:
+                if (rule := broken_rule(trust, claims, self._for(trust, also), now)) is None:
                     name = _name_of(issuer, token, claims) if trust["once"] else None
                     audited = VerifiedAssertion(issuer.id, trust["subject"], audited_jti(claims))
                     return Evidence(audited, valid_until(claims, now), name)
@@ -160,7 +183,11 @@ class TrustedTokens:
             return "the trusted issuer is disabled"
         if not is_named_by(issuer, token.unverified.claims):
             return "the token is not of this issuer, by its iss"
-        return broken_rule(trust, self._claims_by(issuer, token), self._own_url, now)
+        return broken_rule(trust, self._claims_by(issuer, token), self._for(trust), now)
+
+    def _for(self, trust: Mapping[str, Any], also: Sequence[str] = ()) -> Sequence[str]:
+        """What a token must be for, any of them."""
+        return trust["audience"] or self._own_url, *also
 
     def _claims_by(self, issuer: TrustedIssuerRecord, token: SignedToken) -> dict[str, Any]:
         """`InvalidToken` says why the token is not of this issuer."""

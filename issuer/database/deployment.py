@@ -23,7 +23,7 @@ NOT_INITIALISED = (
 )
 _ONLY = 1
 # The newest in `migrations/`: what this program is written for.
-REVISION = "0029"
+REVISION = "0030"
 # Every schema of the issuer has this table; other applications have an `alembic_version` as well.
 _OURS = "change_counter"
 _MAX_NAMED = 5

@@ -381,6 +381,7 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
     act_rules: Mapped[list["ClientActRuleRow"]] = _owned()
     audiences: Mapped[list["ClientAudienceRow"]] = _owned()
     scope_expiries: Mapped[list["ClientScopeExpiryRow"]] = _owned()
+    trust_subjects: Mapped[list["ClientTrustSubjectRow"]] = _owned()
     secrets: Mapped[list["ClientSecretRow"]] = relationship(viewonly=True)
     assignments: Mapped[list["AssignmentRow"]] = relationship(
         primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True
@@ -390,6 +391,24 @@ class ClientRow(Versioned, SeenByDirectory, Base, table="clients"):
         """The client's own scopes that have not ended, and the ends of those that have one."""
         ends = {each.scope: each.expires_at for each in self.scope_expiries}
         return live_scopes(self.scopes or (), ends, now)
+
+    def set_trusts(self, trusts: list[dict[str, Any]]) -> None:
+        """Exactly these, and what finds the client by the subject of a token."""
+        self.trusts = trusts
+        kept = {each.subject: each for each in self.trust_subjects}
+        subjects = dict.fromkeys(trust["subject"] for trust in trusts)
+        self.trust_subjects = [
+            kept.get(each) or ClientTrustSubjectRow(subject=each) for each in subjects
+        ]
+
+
+class ClientTrustSubjectRow(Base, table="client_trust_subjects"):
+    """A subject of other issuers that a trust of the client names: the client is found by it."""
+
+    __table_args__ = (sa.Index("ix_client_trust_subjects_subject", "subject", "client_id"),)
+
+    client_id: Mapped[str] = _deleted_with("clients.client_id", primary_key=True)
+    subject: Mapped[str] = mapped_column(sa.String(512), primary_key=True)
 
 
 class ClientScopeExpiryRow(SeenByDirectory, Base, table="client_scope_expiries"):

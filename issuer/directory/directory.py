@@ -73,6 +73,11 @@ class Directory:
         record = store.load_client(session, _possible(client_id), self._own_audience, self._clock())
         return record if record is not None and self._accepted(record) else None
 
+    def clients_trusting(self, subject: str, limit: int) -> list[str]:
+        """Ids of clients with a trust that names the subject, as the database has them now."""
+        with self._database.reading() as session:
+            return store.clients_trusting(session, subject, limit)
+
     def new_client(self, client_id: str) -> ClientRecord:
         """The client of a metadata document, before a person has allowed it anything."""
         with self._database.reading() as session:

@@ -20,6 +20,7 @@ from issuer.database.tables import (
     ClientRow,
     ClientScopeExpiryRow,
     ClientSecretRow,
+    ClientTrustSubjectRow,
     GroupRow,
     IdentityGroupRow,
     IdentityRow,
@@ -108,6 +109,13 @@ _EXPIRING: sa.CompoundSelect[Any] = sa.union_all(
         sa.null(), sa.null(), ClientScopeExpiryRow.scope, ClientScopeExpiryRow.expires_at
     ).where(ClientScopeExpiryRow.client_id == _CLIENT_ID),
 )
+
+
+def clients_trusting(session: Session, subject: str, limit: int) -> list[str]:
+    """Ids of clients with a trust that names the subject, in order."""
+    row = ClientTrustSubjectRow
+    query = sa.select(row.client_id).where(row.subject == subject).order_by(row.client_id)
+    return list(session.scalars(query.limit(limit)))
 
 
 def load_client(

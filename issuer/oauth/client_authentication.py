@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from issuer.background.workers import WorkerPool
@@ -27,9 +27,16 @@ from issuer.vocabulary import CLIENT_ASSERTION_TYPE, AuthMethod, ErrorCode
 if TYPE_CHECKING:  # it is imported when it is first used
     from issuer.clients.assertions import ClientAssertions, ProvenClient
 
+WRONG_ASSERTION = "The assertion cannot be used."
 _WRONG_CREDENTIALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
 T = TypeVar("T")
+
+
+# One look at credentials, the last one or not: the client, or what is needed to tell.
+_Check: TypeAlias = Callable[
+    [bool], Awaitable[AuthenticatedClient | FetchNeeded | messages.OAuthError]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,11 @@ WITH_CREDENTIALS: Methods = {
 METHODS: Methods = {**WITH_CREDENTIALS, AuthMethod.NONE: no_credentials}
 
 
+def has_credentials(request: messages.ParsedRequest) -> bool:
+    """Whether it authenticates a client by anything but its id."""
+    return any(each(request) is not None for each in WITH_CREDENTIALS.values())
+
+
 def presented_client(request: messages.ParsedRequest, methods: Methods) -> PresentedClient:
     """The client that the request authenticates by one of the `methods`, not yet checked.
 
@@ -163,10 +175,25 @@ class CredentialChecks:
             client = self._authentication.from_memory(client_id, presented.secret, now)
         note_client(client.record.client_id if client else messages.named_principal(client_id))
         if client is None:
-            client = await self._look_up(request.form, presented, again=again)
+            client = await self._look_up(request.form, partial(self._check, presented, again))
         self._last_use.note(client.secret, now, request.form.actor.address)
         return messages.AuthenticatedRequest(
             request, client.record, client.secret, client.assertion, is_retry=again
+        )
+
+    async def authenticate_by_grant(
+        self, request: messages.ParsedRequest, *, again: bool = False
+    ) -> messages.AuthenticatedRequest:
+        """The request with the client that its `assertion` is for (RFC 7523 §2.1).
+
+        `invalid_grant`, the same for every cause. `again` as above.
+        """
+        client_id, text = request.parameters.get("client_id"), request.parameters["assertion"]
+        check = partial(self._check_grant, client_id, text, again)
+        client = await self._look_up(request.form, check)
+        note_client(client.record.client_id)
+        return messages.AuthenticatedRequest(
+            request, client.record, None, client.assertion, is_granted=True, is_retry=again
         )
 
     async def password(
@@ -189,14 +216,12 @@ class CredentialChecks:
         )
         return _result(result)
 
-    async def _look_up(
-        self, form: messages.ReceivedForm, presented: PresentedClient, *, again: bool
-    ) -> AuthenticatedClient:
+    async def _look_up(self, form: messages.ReceivedForm, check: _Check) -> AuthenticatedClient:
         """What is not known here is fetched once, without holding a thread meanwhile."""
-        outcome = await self._run_limited(form, partial(self._check, presented, again, False))
+        outcome = await self._run_limited(form, partial(check, False))
         if isinstance(outcome, FetchNeeded):
             await outcome.fetch_keys()
-            outcome = await self._run_limited(form, partial(self._check, presented, again, True))
+            outcome = await self._run_limited(form, partial(check, True))
         assert isinstance(outcome, AuthenticatedClient)
         return outcome
 
@@ -231,6 +256,25 @@ class CredentialChecks:
             found = self._assertions_in_use.proven_from_memory(client_id, text, now)
         if found is None:
             found = await self._queries.run(self._proven, client_id, text, now, is_last)
+        return await self._used(found, again)
+
+    async def _check_grant(
+        self, client_id: str | None, text: str, again: bool, is_last: bool
+    ) -> AuthenticatedClient | FetchNeeded | messages.OAuthError:
+        """The client that the assertion is for; the same error for every cause."""
+
+        def granted() -> "ProvenClient | FetchNeeded":
+            return self._assertions().granted(client_id, text, self._clock(), is_last=is_last)
+
+        try:
+            return await self._used(await self._queries.run(granted), again)
+        except InvalidCredentials as error:
+            return messages.invalid_grant(error.reason, client_id, WRONG_ASSERTION)
+
+    async def _used(
+        self, found: "ProvenClient | FetchNeeded", again: bool
+    ) -> AuthenticatedClient | FetchNeeded:
+        """The client, with an assertion that counts once, from now on no more."""
         if isinstance(found, FetchNeeded):
             return found
         if not again:
@@ -267,12 +311,23 @@ def _unreadable() -> messages.OAuthError:
     return messages.invalid_request("The Authorization header cannot be read.")
 
 
+def unverified_type(assertion: str) -> str | None:
+    """The `typ` of its header, in lower case, which is no more than a claim."""
+    kind = _unverified(assertion, 0).get("typ")
+    return kind.lower().removeprefix("application/") if isinstance(kind, str) else None
+
+
 def _unverified_subject(assertion: str) -> str:
     """The `sub` of the assertion, which is no more than a claim to be that client."""
-    try:
-        payload = assertion.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return ""
-    subject = claims.get("sub") if isinstance(claims, dict) else None
+    subject = _unverified(assertion, 1).get("sub")
     return subject if isinstance(subject, str) else ""
+
+
+def _unverified(assertion: str, part: int) -> dict[str, Any]:
+    """The members of a part of a JWT; none if it cannot be read."""
+    try:
+        text = assertion.split(".")[part]
+        members = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}

@@ -97,8 +97,8 @@ class AuthenticatedRequest:
     """A request of a client, by a `secret`, an `assertion` or neither; an `attempt` of a user.
 
     `found` is its refresh token and `subject` its subject token, if that was looked up already,
-    `vouched` what its ID-JAG says. `proof` shows that it has a key. `is_retry`: this
-    request has used what counts once already.
+    `vouched` what its ID-JAG says. `is_granted`: the assertion is its authorization grant. `proof`
+    shows that it has a key. `is_retry`: this request has used what counts once already.
     """
 
     parsed: ParsedRequest
@@ -109,6 +109,7 @@ class AuthenticatedRequest:
     found: FoundToken | None = None
     subject: UserToken | None = None
     vouched: Vouched | None = None
+    is_granted: bool = False
     proof: Proof | None = None
     is_retry: bool = False
 

@@ -21,13 +21,13 @@ from issuer.tokens.issuing import ACR_VALUES
 from issuer.vocabulary import (
     GLOBAL_REVOCATION_TYPE,
     ID_JAG_PROFILE,
+    TOKEN_PATH,
     GrantType,
     SigningAlgorithm,
     TokenType,
 )
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
-TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE = 300
 _CLAIMS = (

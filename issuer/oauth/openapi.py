@@ -7,7 +7,7 @@ from issuer.http.requests import FORM
 from issuer.oauth.authorization import AUTHORIZATION_PATH, LOGOUT_PATH
 from issuer.oauth.client_endpoint import DeviceAuthorization, PushedAuthorization, Revocation
 from issuer.oauth.introspection import Introspection
-from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.oauth.metadata import JWKS_PATH, metadata_paths
 from issuer.oauth.provider_signals import (
     BackchannelLogout,
     FrontchannelLogout,
@@ -22,6 +22,7 @@ from issuer.vocabulary import (
     CLIENT_ASSERTION_TYPE,
     GLOBAL_REVOCATION_TYPE,
     GRANTS_WITH_A_PERSON,
+    TOKEN_PATH,
     AuthMethod,
     ErrorCode,
     TokenType,

@@ -24,7 +24,7 @@ from issuer.oauth.client_endpoint import (
 )
 from issuer.oauth.endpoint import EndpointParts, LoadShedder
 from issuer.oauth.introspection import Introspection
-from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, TOKEN_PATH, metadata, metadata_paths
+from issuer.oauth.metadata import JWKS_PATH, MAX_AGE, metadata, metadata_paths
 from issuer.oauth.provider_signals import (
     BackchannelLogout,
     FrontchannelLogout,
@@ -42,6 +42,7 @@ from issuer.rate_limits.request_limits import ClientQueues
 from issuer.sign_in.device_codes import PAGE as DEVICE_PAGE
 from issuer.telemetry.metrics import Metrics
 from issuer.telemetry.tracing import Tracing
+from issuer.vocabulary import TOKEN_PATH
 
 
 def protocol_routes(

@@ -102,8 +102,7 @@ class TokenEndpoint:
             if issued is None:
                 request = messages.parse_form(form)
                 grant = self._server.grant_of(request)
-                with self._tracing.span("authenticate"):
-                    authenticated = await self._parts.checks.authenticate(request)
+                authenticated = await self._authenticate(grant, request)
                 actor = authenticated.actor
                 if (requests := self._parts.checks.limits.requests) is not None:
                     await requests.count(authenticated.client.client_id)
@@ -127,6 +126,15 @@ class TokenEndpoint:
             issued.granted.issued_token_type,
             self._tokens.proofs.next_nonce if form.proofs else None,
         )
+
+    async def _authenticate(
+        self, grant: Grant, request: messages.ParsedRequest, *, again: bool = False
+    ) -> messages.AuthenticatedRequest:
+        """By its credentials, or by what the grant presents."""
+        with self._tracing.span("authenticate"):
+            if grant.queries and grant.authenticates(request):
+                return await self._parts.checks.authenticate_by_grant(request, again=again)
+            return await self._parts.checks.authenticate(request, again=again)
 
     def _check_proof(self, http_request: Request, form: messages.ReceivedForm) -> Proof | None:
         """The proof of a request whose client is known (RFC 9449 §5), not yet used.
@@ -168,9 +176,8 @@ class TokenEndpoint:
             if isinstance(outcome, IssuedToken):
                 break
             await self._wait_until(outcome.instant)
-            with self._tracing.span("authenticate"):
-                again = await self._parts.checks.authenticate(request.parsed, again=True)
-            request = replace(again, proof=request.proof)
+            retried = await self._authenticate(grant, request.parsed, again=True)
+            request = replace(retried, proof=request.proof)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, RevokedUntil):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")

@@ -22,6 +22,7 @@ from issuer.settings import Settings
 from issuer.status.readiness import RunningServer
 from issuer.telemetry import logs
 from issuer.telemetry.metrics import Metrics
+from issuer.vocabulary import TOKEN_PATH
 
 if TYPE_CHECKING:  # imported with the first request for the admin API or a page
     from starlette.applications import Starlette
@@ -60,7 +61,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     direct = {}
     for route in routes:
         name = route.path.removeprefix(settings.base_path)
-        has_own_metrics = name == oauth.TOKEN_PATH
+        has_own_metrics = name == TOKEN_PATH
         observe = [o for o in observers if not (has_own_metrics and o == metrics.request_answered)]
         direct[route.path] = RequestContext(
             route.endpoint, route=name, observers=observe, headers=headers

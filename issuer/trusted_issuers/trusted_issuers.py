@@ -233,7 +233,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         if using and not cascade:
             raise InUse(TRUSTED_ISSUER.kind, row.id, using[:_MAX_NAMED])
         for client in clients:
-            client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
+            client.set_trusts([each for each in client.trusts if each["issuer"] != row.id])
         self._session.flush()
         return {"released": named, **({"unlinked": [*users]} if users else {})}
 

@@ -139,5 +139,27 @@ def test_explain_says_which_rule_failed(cli: Cli, cluster: OtherIssuer):
     assert nonsense.sentence == "token: not a JWT."
 
 
+def test_explain_says_which_client_a_token_is_without_a_client_id(cli: Cli, cluster: OtherIssuer):
+    """RFC 7523 §2.1. Its audience may then be the token endpoint."""
+    grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    trust = ["--issuer", "cluster", "--kubernetes", "prod/web"]
+    cli.done("client", "trust", "add", "pod", *trust)
+    token = cluster.token(time.time(), aud=f"{URL}/oauth2/token")
+
+    def explained() -> tuple[int, str]:
+        answer = cli("client", "trust", "explain", "pod", stdin=token)
+        return answer.status, answer.out.splitlines()[-1]
+
+    words = "Without a client id, in the grant jwt-bearer, it is"
+    assert explained() == (1, f"{words} of no client.")
+    cli.done("client", "update", "pod", "--add-grant-type", grant)
+    assert explained() == (0, f"{words} pod.")
+    cli.done(
+        "client", "create", "second", "--auth-method", "private_key_jwt", "--grant-type", grant
+    )
+    cli.done("client", "trust", "add", "second", *trust)
+    assert explained() == (0, f"{words} refused: pod, second trust it.")
+
+
 def test_the_issuer_itself_is_no_trusted_issuer(cli: Cli):
     assert "is this issuer" in cli("trusted-issuer", "create", "own", "--issuer", URL).sentence

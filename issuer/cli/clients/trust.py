@@ -99,13 +99,14 @@ def explain_trust(client: ClientId) -> None:
             asyncio.run(found.fetch_keys())
             found = assertions.explained(client, text)
     items = [asdict(each) for each in found.trusts]
-    accepted = any(each.rule is None for each in found.trusts)
+    accepted = any(each.rule is None for each in found.trusts) or client in found.by_grant
     if wants_json.get():
-        output.print_json({"accepted": accepted, "trusts": items})
+        output.print_json({"accepted": accepted, "trusts": items, "by_grant": found.by_grant})
     else:
         for each in found.trusts:
             output.print_text(f"{each.issuer} {each.subject}: {each.rule or 'accepted'}")
         output.print_text(f"{'Accepted' if accepted else 'Refused'} as {client}.")
+        output.print_text(found.by_grant_in_words)
     if not accepted:
         raise typer.Exit(1)
 

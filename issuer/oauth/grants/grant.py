@@ -11,6 +11,7 @@ from issuer.directory.records import NoAudience
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
+    ParsedRequest,
     invalid_grant,
     invalid_request,
     invalid_scope,
@@ -61,6 +62,10 @@ class Grant:
     grant_type: GrantType
     hashes_passwords = False
     queries = False
+
+    def authenticates(self, request: ParsedRequest) -> bool:
+        """Whether what a grant that `queries` presents says by itself which client this is."""
+        return False
 
     async def look_up(
         self, request: AuthenticatedRequest, queries: WorkerPool

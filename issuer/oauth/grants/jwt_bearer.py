@@ -1,4 +1,5 @@
-"""The JWT bearer grant (RFC 7523 §2.1) for ID-JAGs: Enterprise-Managed Authorization.
+"""The JWT bearer grant (RFC 7523 §2.1): for workloads by a token of an issuer that they trust, and
+for people by ID-JAGs (Enterprise-Managed Authorization).
 
 draft-ietf-oauth-identity-assertion-authz-grant-03 §4.4, cited as the draft.
 """
@@ -12,10 +13,22 @@ from issuer.composition import Administration
 from issuer.directory import AudienceRecord, Directory, UserRecord
 from issuer.directory.records import NoAudience, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.oauth.grants.grant import Grant, Granted, in_session, named_audiences
+from issuer.oauth.client_authentication import (
+    WRONG_ASSERTION,
+    has_credentials,
+    unverified_type,
+)
+from issuer.oauth.grants.grant import (
+    Grant,
+    Granted,
+    in_session,
+    named_audiences,
+    requested_audience,
+)
 from issuer.oauth.messages import (
     AuthenticatedRequest,
     OAuthError,
+    ParsedRequest,
     Vouched,
     as_invalid_grant,
     quote,
@@ -24,17 +37,15 @@ from issuer.oauth.messages import (
 )
 from issuer.sign_in.provider_claims import provider_claims
 from issuer.tokens.authorization import Authorization
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import ID_JAG_TYPE, ErrorCode, GrantType
 
 if TYPE_CHECKING:  # few deployments have ID-JAGs
     from issuer.clients.id_jags import ReceivedIdJag, ReceivedIdJags
 
-_WRONG = "The assertion cannot be used."
-
 
 @dataclass(eq=False, repr=False)
 class JwtBearer(Grant):
-    """A client for a person for whom a trusted issuer vouches, without a browser."""
+    """A client for itself, or for a person for whom a trusted issuer vouches, without a browser."""
 
     grant_type = GrantType.JWT_BEARER
     queries = True
@@ -45,14 +56,23 @@ class JwtBearer(Grant):
     _only_way_of: Callable[[UserRecord], TrustedIssuerRecord | None]
     is_second_factor_required: bool = field(kw_only=True)
 
+    def authenticates(self, request: ParsedRequest) -> bool:
+        """A token of a workload, which has no credentials here. An ID-JAG is about a person."""
+        assertion = request.parameters.get("assertion")
+        if assertion is None or has_credentials(request):
+            return False
+        return unverified_type(assertion) != ID_JAG_TYPE
+
     async def look_up(
         self, request: AuthenticatedRequest, queries: WorkerPool
     ) -> AuthenticatedRequest | None:
         """With the person, as if they had signed in; None for a client that may not."""
         if self.grant_type not in request.client.grant_types:
             return None
+        if request.is_granted:
+            return request
         text = require(request, "assertion")
-        with as_invalid_grant(_WRONG):
+        with as_invalid_grant(WRONG_ASSERTION):
             id_jags, issuers = await queries.run(self._load)
             found = await id_jags.read(request.client.client_id, text, issuers)
             audience = _audience(request, found)
@@ -66,6 +86,9 @@ class JwtBearer(Grant):
 
         The client asks the trusted issuer again, which may say no by then.
         """
+        if request.is_granted:
+            held = Authorization.of_client(request.client, requested_audience(request))
+            return self.grant(request, in_session(held, request), requested_scopes(request))
         assert request.vouched is not None
         vouched = request.vouched
         ceiling = Authorization.of_user(vouched.user, request.client, vouched.audience)

@@ -42,6 +42,7 @@ def test_each_trust_says_which_rule_is_broken(
     page = explain(reader, cluster.token(now))
     assert "Accepted as pod" in page.text
     assert "refused sub is not the subject of the trust" in page.text
+    assert "Without a client id, in the grant jwt-bearer, it is of no client." in page.text
     wrong = explain(reader, cluster.token(now, aud="another"))
     assert "Refused as pod" in wrong.text
     assert "aud does not hold the audience of the trust" in wrong.text

@@ -260,8 +260,8 @@ class ExplainTokenScreen(ConsoleScreen):
             claims = readable_json(found.unverified_claims)
         except RecursionError:
             raise InvalidField("token", "Its claims are nested too deeply.") from None
-        is_accepted = any(not each.rule for each in found.trusts)
-        return {"trusts": found.trusts, "claims": claims, "is_accepted": is_accepted}
+        is_accepted = any(not each.rule for each in found.trusts) or client_id in found.by_grant
+        return {"found": found, "claims": claims, "is_accepted": is_accepted}
 
     def _page(self, client_id: str, **shown: Any) -> Response:
         """Without the token: what proves who somebody is, is typed again."""
