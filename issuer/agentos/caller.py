@@ -27,11 +27,19 @@ class AcceptedToken:
 
 
 @dataclass(slots=True)
+class Newest:
+    """The token that was accepted last, whichever task it was in; None before the first."""
+
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
 class Request:
     """A request, or a WebSocket until somebody else authenticates on it.
 
     `proof` is the proof of possession that came with it, `refusal` what was wrong with that or with
-    the token, and `is_of_dpop` whether the token came under the scheme DPoP.
+    the token, and `is_of_dpop` whether the token came under the scheme DPoP. `newest` is of the
+    whole socket.
     """
 
     path: str
@@ -41,6 +49,7 @@ class Request:
     proof: RequestProof | None = None
     is_proof_used: bool = False
     refusal: InvalidProof | None = None
+    newest: Newest = field(default_factory=Newest)
 
 
 _request: ContextVar[Request | None] = ContextVar("agentos_issuer_request", default=None)
@@ -72,11 +81,18 @@ def request_of(scope: Mapping[str, Any]) -> Request | None:
     return request
 
 
+def newest_token(scope: Mapping[str, Any]) -> str | None:
+    """The token that was accepted last in this ASGI scope."""
+    request = request_of(scope)
+    return request.newest.token if request else None
+
+
 def accept(token: str, claims: Mapping[str, Any]) -> None:
     """The present request has this token. What runs with an earlier one of the socket keeps it."""
     request = _request.get()
     if request is None:
         return
+    request.newest.token = token
     if request.caller is None:
         request.caller = AcceptedToken(token, claims)
     elif request.caller.token != token:

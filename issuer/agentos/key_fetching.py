@@ -12,6 +12,7 @@ import jwt
 
 from issuer.agentos import caller
 from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.open_sockets import OpenSocket
 from issuer.agentos.usage import UsageReporter
 
 Scope = MutableMapping[str, Any]
@@ -55,6 +56,7 @@ class KeyFetching:
     places: TokenPlaces
     start: Callable[[], None]
     prepare_for: Callable[[str], Awaitable[None]]
+    require_valid: Callable[[str], None]
     usage: UsageReporter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +65,7 @@ class KeyFetching:
             await self.app(scope, receive, self._with_lifespan(send))
             return
         if scope["type"] == "websocket":
-            receive = self._watching(receive)
+            receive, send = self._watching(OpenSocket(scope, receive, send, self.require_valid))
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
                 for token in self.places.tokens_in(scope):
@@ -97,11 +99,11 @@ class KeyFetching:
 
         return send_in_time
 
-    def _watching(self, receive: Receive) -> Receive:
+    def _watching(self, socket: OpenSocket) -> tuple[Receive, Send]:
         """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
 
         async def watch() -> Message:
-            message = await receive()
+            message = await socket.receive(_authenticates)
             if message["type"] == "websocket.receive":
                 with suppress(KeySetUnavailable):
                     for token in _token_in(message.get("text")):
@@ -109,7 +111,11 @@ class KeyFetching:
                         await self._prepare_quietly(token)
             return message
 
-        return watch
+        return watch, socket.send
+
+
+def _authenticates(message: Message) -> bool:
+    return any(_token_in(message.get("text")))
 
 
 def _token_in(text: str | None) -> Iterator[str]:

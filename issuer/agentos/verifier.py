@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import jwt
+
 from issuer.agentos import agno_app, agno_decisions, agno_hook, agno_scopes, caller
 from issuer.agentos.agno_hook import BoundValidator, FetchedKeys
 from issuer.agentos.argument_checks import require_valid_arguments, scopes_claim_at
@@ -168,8 +170,14 @@ class Verifier:
         resources = self._resources(app)
         if resources is not None:
             add_middleware(ProofReading, resources=resources, claims=self.claims)
-        more = {"start": self.start, "prepare_for": self.prepare_for, "usage": self.usage}
-        add_middleware(KeyFetching, places=places, **more)
+        add_middleware(
+            KeyFetching,
+            places=places,
+            start=self.start,
+            prepare_for=self.prepare_for,
+            require_valid=self._require_valid,
+            usage=self.usage,
+        )
         if resources is not None:
             missing = agno_scopes.missing_scopes_at(app)
             add_middleware(Challenges, resources=resources, places=places, missing_scopes=missing)
@@ -262,6 +270,21 @@ class Verifier:
         claims = self._issuers[named].claims(token)
         self._possession.require(token, claims)
         return claims
+
+    def _require_valid(self, token: str) -> None:
+        """`jwt.InvalidTokenError` for a token that was accepted and now is valid no more.
+
+        One that agno has verified by a static key is valid until it expires.
+        """
+        if any(issuer.recall(token) is not None for issuer in self._issuers.values()):
+            return
+        unverified = read_unverified(token)
+        if unverified.issuer in self._issuers:
+            self._issuers[unverified.issuer].claims(token)
+            return
+        ends = unverified.claims.get("exp")
+        if isinstance(ends, int | float) and time.time() >= ends + self._own.rules.leeway:
+            raise jwt.ExpiredSignatureError("The token has expired.")
 
     def status(self) -> dict[str, Any]:
         """What is held, since when, and current problems, for JSON."""

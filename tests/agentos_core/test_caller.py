@@ -123,7 +123,7 @@ def test_a_socket_that_authenticates_again_without_a_token_of_a_user_has_none():
     async def receive() -> dict[str, str]:
         return {"type": "websocket.receive", "text": next(texts)}
 
-    middleware = KeyFetching(app, TokenPlaces([], []), lambda: None, prepare_for)
+    middleware = KeyFetching(app, TokenPlaces([], []), lambda: None, prepare_for, id)
     scope = {"type": "websocket", "path": "/workflows/ws", "headers": []}
     asyncio.run(middleware(scope, receive, None))  # type: ignore[arg-type]
     assert found == ["token of alice", None]
@@ -307,7 +307,7 @@ def test_concurrent_requests_are_never_mixed(steps: list[list[Step]], workers: i
     background: list[asyncio.Future[object]] = []
 
     async def serve() -> None:
-        middleware = KeyFetching(app, TokenPlaces([], []), lambda: None, prepare_for)
+        middleware = KeyFetching(app, TokenPlaces([], []), lambda: None, prepare_for, id)
         requests = [
             middleware(
                 {"type": "http", "path": "/run", "headers": [], "user": f"user-{n}", "steps": each},

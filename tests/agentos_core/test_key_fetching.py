@@ -39,7 +39,7 @@ def test_objects_of_the_started_app_are_excluded_from_garbage_collection(kind: s
     async def send(message: Message) -> None:
         sent.append(message)
 
-    middleware = KeyFetching(started, TokenPlaces([], []), lambda: None, prepare_for)
+    middleware = KeyFetching(started, TokenPlaces([], []), lambda: None, prepare_for, id)
     asyncio.run(middleware({"type": kind, "path": "/health", "headers": []}, None, send))
     assert sent == [{"type": "lifespan.startup.complete"}]
     assert bool(gc.get_freeze_count()) == (kind == "lifespan")

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Any
@@ -14,7 +15,7 @@ from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.agentos.running import bearer
 from tests.rows import rows
@@ -99,8 +100,7 @@ def run_over_websocket(url: str, token: Token) -> Reaction:
     ) as socket:
         if token is not None:
             socket.send(json.dumps({"action": "authenticate", "token": token}))
-        start = {"action": "start-workflow", "workflow_id": "intake", "message": "ping"}
-        socket.send(json.dumps(start))
+        start_workflow(socket)
         for text in socket:
             message = json.loads(text.partition("data: ")[2] or text)
             if message["event"] in {"auth_error", "auth_required"}:
@@ -110,6 +110,22 @@ def run_over_websocket(url: str, token: Token) -> Reaction:
             if message["event"] == "WorkflowCompleted":
                 return Reaction.ACCEPTED
     raise AssertionError("The socket was closed before anything came of it.")
+
+
+@contextmanager
+def authenticated_socket(url: str, token: str) -> Iterator[ClientConnection]:
+    """A socket on which somebody has authenticated and run a workflow."""
+    path = f"ws{url.removeprefix('http')}/workflows/ws"
+    with connect(path, proxy=None) as socket:
+        socket.send(json.dumps({"action": "authenticate", "token": token}))
+        start_workflow(socket)
+        assert any("WorkflowCompleted" in str(text) for text in socket)
+        yield socket
+
+
+def start_workflow(socket: ClientConnection) -> None:
+    start = {"action": "start-workflow", "workflow_id": "intake", "message": "ping"}
+    socket.send(json.dumps(start))
 
 
 def run_over_mcp(url: str, token: Token) -> Reaction:

@@ -2,9 +2,19 @@
 
 import time
 
+import pytest
+from websockets import CloseCode, ConnectionClosedError
+
 from tests.agentos.adapter.adapted import Apps
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.adapter.surfaces import SURFACES, WEBSOCKET, Reaction, Surface
+from tests.agentos.adapter.surfaces import (
+    SURFACES,
+    WEBSOCKET,
+    Reaction,
+    Surface,
+    authenticated_socket,
+    start_workflow,
+)
 from tests.agentos.tokens import Tokens
 
 A_MINUTE = 60
@@ -47,6 +57,30 @@ def tokens_for(issuer: FakeIssuer, stolen: Tokens, surface: Surface) -> dict[str
         "audience": issuer.issue([surface.scope], aud=["my-os", "gone-os"]),
         "kid": stolen.issue([surface.scope]),
     }
+
+
+def test_an_open_websocket_ends_when_its_token_is_revoked(apps: Apps) -> None:
+    app = apps["of_many_issuers"]
+    issuer = app.others["revoking"]
+    stays = issuer.issue([WEBSOCKET.scope])
+    goes = issuer.issue([WEBSOCKET.scope], jti="jti_of_a_socket")
+    with (
+        authenticated_socket(app.url, stays) as kept,
+        authenticated_socket(app.url, goes) as ended,
+    ):
+        assert issuer.revoked is not None
+        issuer.revoked = {**issuer.revoked, "jti": {"jti_of_a_socket": int(time.time()) + 900}}
+        issuer.wait_for_feeds(2)
+        start_workflow(ended)
+        more: list[object] = []
+        with pytest.raises(ConnectionClosedError) as closed:
+            while True:
+                more.append(ended.recv(timeout=10))
+        assert not any("WorkflowStarted" in str(text) for text in more)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == CloseCode.POLICY_VIOLATION
+        start_workflow(kept)
+        assert any("WorkflowCompleted" in str(text) for text in kept)
 
 
 def test_a_feed_that_was_never_fetched_makes_only_its_issuer_unavailable(apps: Apps) -> None:
