@@ -20,6 +20,8 @@ UV := $(TOOLS)/bin/uv
 # Tests behind a proxy, and those of the alerts of Prometheus, are skipped if it is not installed.
 # With REQUIRE_PROXIES, as in .ci/run, they fail instead, and root installs what is missing from Debian.
 PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy prometheus)
+# The same for slow tests: a browser, and a clock to move.
+FOR_SLOW_TESTS := $(if $(REQUIRE_PROXIES),chromium faketime)
 
 # Tests of JavaScript client libraries need Node.js.
 node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
@@ -53,7 +55,7 @@ check: lint  ## lint, check types, run the fast tests of the domain on SQLite, i
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(TOOLS)/bin/dex $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
+test-all: lint $(PROXIES) $(FOR_SLOW_TESTS) $(TOOLS)/bin/helm $(TOOLS)/bin/dex $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
 	$(PYTEST) $(ARGS)
 
 # The other servers are fetched and built once. Whichever cannot be had is not measured.
@@ -181,8 +183,10 @@ $(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
 nginx: | caddy
 haproxy: | nginx
 prometheus: | haproxy
+chromium: | prometheus
+faketime: | chromium
 
-$(PROXIES):
+$(PROXIES) $(FOR_SLOW_TESTS):
 	@PATH="$$PATH:/usr/sbin"; command -v $@ >/dev/null || [ "$$(id -u)" != 0 ] || \
 		{ echo 'Installing $@'; apt-get update --quiet=2; \
 		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
@@ -194,4 +198,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo compose check test test-all bench lint format docs screenshots translations wheel release lock clean $(PROXIES)
+.PHONY: help quickstart demo compose check test test-all bench lint format docs screenshots translations wheel release lock clean $(PROXIES) $(FOR_SLOW_TESTS)

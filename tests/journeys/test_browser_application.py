@@ -1,7 +1,6 @@
 """An application in a real browser, at an origin of its own, with oidc-client-ts."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -11,17 +10,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.builders import PASSWORD, Credentials
+from tests.chromium import CHROMIUM, in_chromium
 from tests.journeys.foreign_clients import JAVASCRIPT, pyjwt
 from tests.journeys.running_issuer import RunningIssuer
 
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
 LIBRARY = JAVASCRIPT / "node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js"
 
 numbers = count(1)
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed."),
+    *in_chromium,
     pytest.mark.skipif(not LIBRARY.is_file(), reason="`make test` installs it if there is npm."),
 ]
 

@@ -1,6 +1,5 @@
 """Passkeys and codes in Chromium, with an authenticator that it simulates."""
 
-import shutil
 from collections.abc import Iterator
 from random import Random
 from string import ascii_letters
@@ -12,16 +11,13 @@ from pyotp import TOTP
 
 from issuer.sign_in import InvitationFields
 from tests.builders import PASSWORD
+from tests.chromium import CHROMIUM, in_chromium
 from tests.journeys.running_issuer import RunningIssuer
 from tests.sign_in.authorizing import challenge
 
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed."),
-]
+pytestmark = in_chromium
 FINGERPRINT_READER = {
     "protocol": "ctap2",
     "transport": "internal",
