@@ -186,7 +186,7 @@ def caddy(composed: Composed, http: int) -> Iterator[None]:
 
 def answers(composed: Composed, tls: int) -> dict[str, str]:
     """Run the commands of the page that follow the start; the answer with the token."""
-    commands = "".join(BLOCKS[2:4]).replace("\\\n", "").splitlines()
+    commands = "".join(BLOCKS[1:3]).replace("\\\n", "").splitlines()
     token = {}
     for line in commands:
         words = shlex.split(line)

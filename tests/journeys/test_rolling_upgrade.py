@@ -107,7 +107,7 @@ def next_version(tmp_path: Path) -> list[str]:
     (folder / "migrations" / "versions" / f"{NEXT}_teams.py").write_text(EXPANDING)
     database = folder / "issuer" / "database"
     replace_in(database / "deployment.py", f'REVISION = "{REVISION}"', f'REVISION = "{NEXT}"')
-    first = "    client_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)"
+    first = "    may_set_session: Mapped[bool]\n"  # of clients alone
     more = f"    team: Mapped[str | None] = mapped_column(sa.String(64))\n{first}"
     replace_in(database / "tables.py", first, more)
     return ["env", f"PYTHONPATH={folder}", sys.executable, "-P", "-m", "issuer"]

@@ -13,6 +13,8 @@ from tests.web.console.screens import SCREENS, forms, sent_by
 pytestmark = pytest.mark.slow
 
 LONG = "x" * 5_000
+# Pages, the configuration, lists to download, and what scripts look up.
+KINDS = ("text/html", "application/yaml", "application/x-ndjson", "application/json")
 # Well-formed, but nothing that a screen expects.
 ODD = [
     *(
@@ -59,7 +61,7 @@ def require_page(page: PageSeen, what: str) -> None:
     assert page.status < httpx.codes.INTERNAL_SERVER_ERROR, what
     if page.status != httpx.codes.SEE_OTHER:
         kind = page.response.headers["content-type"]
-        assert kind.startswith(("text/html", "application/yaml", "application/x-ndjson")), what
+        assert kind.startswith(KINDS), what
 
 
 def post(issuer: Deployment, browser: Browser, path: str, body: bytes) -> PageSeen:
