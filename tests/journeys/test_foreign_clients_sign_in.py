@@ -100,6 +100,46 @@ def test_a_library_signs_a_person_in_and_out(
     }
 
 
+@pytest.mark.parametrize("authentication", [BASIC, "none"])
+@pytest.mark.parametrize("proves", [False, True], ids=["bearer", "DPoP"])
+def test_openid_client_pushes_its_requests(
+    issuer: RunningIssuer, proves: bool, authentication: str
+):
+    """RFC 9126, for a client that may not do otherwise; with proofs of possession (RFC 9449)."""
+    client = issuer.deployment.client(
+        f"pushing-{proves}-{authentication}",
+        grant_types=GRANTS,
+        redirect_uris=[CALLBACK],
+        post_logout_redirect_uris=[GOODBYE],
+        token_endpoint_auth_method=authentication,
+        require_pushed_authorization_requests=True,
+        dpop_bound_access_tokens=proves,
+        user_rights="all",
+    )
+    result = run_javascript(
+        "sign_in.mjs",
+        library="openid-client",
+        pushes=True,
+        proves=proves,
+        issuer=issuer.url,
+        client={
+            "id": client.client_id,
+            "secret": client.client_secret,
+            "authentication": authentication,
+        },
+        username="alice",
+        password=PASSWORD,
+        redirectUri=CALLBACK,
+        postLogoutRedirectUri=GOODBYE,
+        resource="my-os",
+    )
+    access = pyjwt(issuer.url, result["access_token"], "my-os")
+    assert access["scopes"] == ["agents:run"]
+    assert ("cnf" in access) is proves
+    assert result["refusals"]["signedOut"] == "login_required"
+    assert result["refusals"]["denied"] == "access_denied"
+
+
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_openid_client_signs_a_person_in_on_a_device(issuer: RunningIssuer, decision: str):
     """RFC 8628, by the link with the code in it."""

@@ -10,7 +10,7 @@ const SCOPE = 'openid profile email offline_access agents:run'
 const MAX_AGE = 300
 const insecure = { [oauth4webapi.allowInsecureRequests]: true } // http on loopback
 
-async function withOpenidClient({ issuer, client }) {
+async function withOpenidClient({ issuer, client, pushes, proves }) {
   const config = await openidClient.discovery(
     new URL(issuer),
     client.id,
@@ -18,23 +18,29 @@ async function withOpenidClient({ issuer, client }) {
     authentication(openidClient, client),
     { execute: [openidClient.allowInsecureRequests, openidClient.enableNonRepudiationChecks] },
   )
+  const keys = proves && (await openidClient.randomDPoPKeyPair())
+  const options = proves ? { DPoP: openidClient.getDPoPHandle(config, keys) } : {}
   return {
     verifier: openidClient.randomPKCECodeVerifier,
     challenge: openidClient.calculatePKCECodeChallenge,
     random: openidClient.randomState,
-    authorizationUrl: async (parameters) => openidClient.buildAuthorizationUrl(config, parameters),
+    authorizationUrl: async (parameters) =>
+      pushes
+        ? openidClient.buildAuthorizationUrlWithPAR(config, parameters, options)
+        : openidClient.buildAuthorizationUrl(config, parameters),
     redeem: async (url, { state, nonce, verifier }) => {
-      const tokens = await openidClient.authorizationCodeGrant(config, url, {
+      const checks = {
         expectedState: state,
         expectedNonce: nonce,
         pkceCodeVerifier: verifier,
         idTokenExpected: true,
         maxAge: MAX_AGE,
-      })
+      }
+      const tokens = await openidClient.authorizationCodeGrant(config, url, checks, undefined, options)
       return { tokens, claims: tokens.claims() }
     },
-    userInfo: (token, subject) => openidClient.fetchUserInfo(config, token, subject),
-    refresh: (token) => openidClient.refreshTokenGrant(config, token),
+    userInfo: (token, subject) => openidClient.fetchUserInfo(config, token, subject, options),
+    refresh: (token) => openidClient.refreshTokenGrant(config, token, undefined, options),
     revoke: (token) => openidClient.tokenRevocation(config, token),
     logoutUrl: async (parameters) => openidClient.buildEndSessionUrl(config, parameters),
   }
