@@ -132,6 +132,7 @@ DOMAIN = {
         "authority",
         "catalogue",
         "clients",
+        "deliveries",
         "directory",
         "federation",
         "inspection",

@@ -26,7 +26,7 @@ from issuer.telemetry.tracing import Telemetry
 if TYPE_CHECKING:
     from issuer.sign_in.provider_sign_in import ProviderSignIn
     from issuer.sign_in.provider_signals import ProviderSignals
-    from issuer.status.server_status import AgentOSStatus, EndingStatus
+    from issuer.status.server_status import AgentOSStatus, DeliveriesStatus, EndingStatus
 
 
 class ProtocolParts:
@@ -143,6 +143,7 @@ class Composition(Parts):
             self.clock.monotonic(),
             self._ending,
             self._agent_os,
+            self._deliveries,
         )
 
     def _ending(self) -> "EndingStatus":
@@ -159,6 +160,13 @@ class Composition(Parts):
 
         with self.administration.reading() as work:
             return agent_os_status(agent_os_states(work))
+
+    def _deliveries(self) -> "DeliveriesStatus":
+        from issuer.status.server_status import DeliveriesStatus  # noqa: PLC0415 - for administrators
+
+        with self.administration.reading() as work:
+            waiting, failing = work.deliveries.counts()
+        return DeliveriesStatus(waiting=waiting, failing=failing)
 
 
 def compose(

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from issuer.database.store import as_model
+from issuer.database.tables import DeliveryRecipientRow
 from issuer.deliveries.queue_store import DeliveryQueue, Recipient
 from issuer.resources import WithinTransaction
 
@@ -29,14 +30,33 @@ class DeliveryState(BaseModel):
         failed_at, success_at = self.last_failure_at, self.last_success_at
         return failed_at is not None and (success_at is None or failed_at > success_at)
 
+    @property
+    def problem(self) -> str:
+        """How many messages wait because of the last failure, in a sentence or two."""
+        waiting = "1 message waits" if self.waiting == 1 else f"{self.waiting:,} messages wait"
+        return f"{waiting}: {self.last_failure} It is tried again for a day."
+
 
 class Deliveries(WithinTransaction):
     """The messages that wait, for operators, within one transaction."""
 
     def state(self, recipient: Recipient) -> DeliveryState:
         row = DeliveryQueue(self._session).find(recipient)
-        return as_model(DeliveryState, row, next_attempt_at=row.due_at) if row else DeliveryState()
+        return _state(row) if row else DeliveryState()
+
+    def counts(self) -> tuple[int, int]:
+        """How many messages wait, and for how many recipients the last attempt failed."""
+        return DeliveryQueue(self._session).counts()
+
+    def failing(self, limit: int) -> list[tuple[Recipient, DeliveryState]]:
+        """Recipients for which something waits after an attempt that failed, in order."""
+        rows = DeliveryQueue(self._session).failing(limit)
+        return [(Recipient(row.kind, row.recipient), _state(row)) for row in rows]
 
     def retry(self, recipient: Recipient) -> None:
         """Deliver at once what waits for the next attempt."""
         DeliveryQueue(self._session).retry(recipient, self._clock())
+
+
+def _state(row: DeliveryRecipientRow) -> DeliveryState:
+    return as_model(DeliveryState, row, next_attempt_at=row.due_at)

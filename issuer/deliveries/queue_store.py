@@ -156,6 +156,20 @@ class DeliveryQueue(Statements):
         """The state of the recipient; None if there was never a message for it."""
         return self.one(RecipientRow, _is(recipient))
 
+    def counts(self) -> tuple[int, int]:
+        """How many messages wait, and for how many recipients the last attempt failed."""
+        row = RecipientRow
+        failing = func.count(case((row.failed > 0, 1)))
+        found = select(func.coalesce(func.sum(row.waiting), 0), failing).where(row.waiting > 0)
+        waiting, recipients = self.session.execute(found).one()
+        return int(waiting), recipients
+
+    def failing(self, limit: int) -> Sequence[RecipientRow]:
+        """Recipients for which something waits after an attempt that failed, in order."""
+        row = RecipientRow
+        query = select(row).where(row.waiting > 0, row.failed > 0)
+        return self.session.scalars(query.order_by(row.kind, row.recipient).limit(limit)).all()
+
     def _oldest(
         self, recipient: Recipient, limit: int, *which: ColumnElement[bool]
     ) -> list[Delivery]:

@@ -19,6 +19,8 @@ from issuer.clients.documents import ALL_HOSTS
 from issuer.clients.registrations import MAX_CLIENTS, Registrations
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.deliveries.deliveries import DeliveryState
+from issuer.deliveries.queue_store import Recipient
 from issuer.directory.records import TrustedIssuerRecord
 from issuer.errors import ConfigurationError
 from issuer.federation import github
@@ -154,6 +156,12 @@ def of_client_registration(registrations: Registrations, settings: Settings) -> 
     if ALL_HOSTS in settings.client_metadata_hosts:
         message = "Client metadata documents of every host are accepted."
         yield Finding("client metadata hosts", NOTE, message)
+
+
+def of_deliveries(failing: Iterable[tuple[Recipient, DeliveryState]]) -> Findings:
+    """Messages that wait for recipients that do not accept them."""
+    for recipient, state in failing:
+        yield Finding(f"deliveries to {recipient.id}", WARNING, state.problem)
 
 
 def of_roles(not_found: Mapping[str, Sequence[str]]) -> Findings:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # imported where they are first used
     from issuer.federation.key_source import KeySource
     from issuer.federation.provider import ProviderFailure
     from issuer.mail.mailer import Mailer
-    from issuer.status.server_status import AgentOSStatus, EndingStatus
+    from issuer.status.server_status import AgentOSStatus, DeliveriesStatus, EndingStatus
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,4 @@ class RunningServer:
     started: float
     ending: Callable[[], "EndingStatus"]
     agent_os: Callable[[], "AgentOSStatus"]
+    deliveries: Callable[[], "DeliveriesStatus"]

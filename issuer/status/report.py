@@ -65,6 +65,12 @@ def attention(status: ServerStatus, settings: Settings, now: datetime) -> Iterat
         if queue.tasks >= queue.max:
             problem = f"The queue {queue.name} is full: requests are refused."
             yield _of("queues", problem, "Add processes, or find what is slow.")
+    if number := status.deliveries.failing:
+        servers = "server does" if number == 1 else "servers do"
+        problem = (
+            f"{number:,} {servers} not accept messages, and {status.deliveries.waiting:,} wait."
+        )
+        yield _of("deliveries", problem, "issuer doctor says which, and why.")
     yield from _of_other_issuers(status)
     yield from _of_verifiers(status, now)
     for job in status.jobs:
@@ -167,6 +173,7 @@ def server_status(server: RunningServer) -> ServerStatus:
         jobs=list(_jobs(server)),
         ending=server.ending(),
         agent_os=server.agent_os(),
+        deliveries=server.deliveries(),
         attention=[],
     )
     status.attention = list(attention(status, server.settings, server.clock()))

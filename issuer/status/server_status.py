@@ -123,6 +123,13 @@ class AgentOSStatus(BaseModel):
     silent: int
 
 
+class DeliveriesStatus(BaseModel):
+    """How many messages to other servers wait, and at how many of these the last attempt failed."""
+
+    waiting: int
+    failing: int
+
+
 class Attention(BaseModel):
     """Something that is wrong, and what to do."""
 
@@ -151,4 +158,5 @@ class ServerStatus(BaseModel):
     jobs: list[JobStatus]
     ending: EndingStatus
     agent_os: AgentOSStatus
+    deliveries: DeliveriesStatus
     attention: list[Attention]

@@ -219,11 +219,15 @@ def test_operators_see_what_came_of_it_and_can_try_again_at_once(
     failed = state(admin, path)
     assert (failed["waiting"], failed["last_failure"]) == (1, f"{URI} answered 503.")
     assert failed["next_attempt_at"] > failed["last_failure_at"]
+    status = admin.get("/status").json()
+    assert status["deliveries"] == {"waiting": 1, "failing": 1}
+    assert "1 server does not accept messages, and 1 wait." in str(status["attention"])
     assert receivers.deliver() == []
     assert admin("POST", f"{path}/retry").status_code == 204
     assert len(receivers.deliver()) == 1
     done = state(admin, path)
     assert (done["waiting"], done["next_attempt_at"]) == (0, None)
+    assert admin.get("/status").json()["deliveries"] == {"waiting": 0, "failing": 0}
     assert done["last_success_at"] is not None
     deployment.client("quiet")
     assert admin.get("/clients/quiet/backchannel-logout").status_code == 404
@@ -241,6 +245,8 @@ def test_the_page_of_the_client_shows_it_and_tries_again(
     page = boss.get(path)
     for words in ("failing", "It cannot be reached.", "1 waiting"):
         assert words in page.text
+    sentence = "1 message waits: It cannot be reached. It is tried again for a day."
+    assert sentence in boss.get("/console").text
     done = boss.submit(page, path, do="retry-backchannel-logout")
     assert "app is told within seconds." in boss.follow(done).text
     assert len(receivers.deliver()) == 1
@@ -260,6 +266,9 @@ def test_the_command_shows_it(
     receivers.deliver()
     shown = cli.json("client", "backchannel-logout", "status", "app")
     assert (shown["waiting"], shown["last_failure"]) == (1, f"{URI} answered 500.")
+    found = {each["check"]: each for each in cli("doctor", "--json").json["items"]}
+    assert found["deliveries to app"]["verdict"] == "warning"
+    assert f"{URI} answered 500." in found["deliveries to app"]["message"]
     retried = cli.json("client", "backchannel-logout", "retry", "app")
     assert retried == {"retried": "app"}
     assert len(receivers.deliver()) == 1

@@ -17,6 +17,7 @@ from issuer.status.report import OK, PROBLEM, Finding
 
 app = new_app()
 _ROLES = 1_000
+_RECIPIENTS = 20
 
 
 @app.command()
@@ -77,6 +78,7 @@ def _findings() -> Iterator[Finding]:
                 yield from checks.of_second_factors(work.authority, settings)
                 yield from checks.of_client_registration(work.registrations, settings)
                 yield from checks.of_ending_rights(work.assignments, work.clients, clock())
+                yield from checks.of_deliveries(work.deliveries.failing(_RECIPIENTS))
                 for state in agent_os_states(work):
                     yield from of_agent_os(state, settings, clock())
                 if finding := checks.of_only_way_in(issuers, work.authority):

@@ -141,6 +141,9 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if agent_os := found.get("agent_os"):
         exposed, silent = agent_os["exposed"], agent_os["silent"]
         yield "agentos", f"{exposed} exposed, {silent} silent"
+    if deliveries := found.get("deliveries"):
+        waiting, failing = deliveries["waiting"], deliveries["failing"]
+        yield "deliveries", f"{waiting:,} wait, {failing:,} not accepted"
 
 
 def _ending(ending: dict[str, Any]) -> str:

@@ -119,12 +119,19 @@ class OverviewScreen(ConsoleScreen):
         """At most a few of each kind."""
         yield from self._ending()
         if self.operator.holds(CLIENT.read):
+            yield from self._deliveries()
             yield from self._unused_secrets()
         if self.operator.holds(ROLE.read):
             yield from self._roles()
             yield from self._past_keys()
         if self.operator.holds(USER.read):
             yield from self._users()
+
+    def _deliveries(self) -> Iterator[Finding]:
+        with self.operator.work(CLIENT.read) as work:
+            failing = work.deliveries.failing(_SHOWN)
+        for recipient, state in failing:
+            yield _concern(CLIENT, recipient.id, state.problem)
 
     def _unused_secrets(self) -> Iterator[Finding]:
         now = self.parts.clock()
