@@ -34,6 +34,7 @@ _SAVE_APP = {
     "audiences": URL,
     "authorization_code": "yes",
     "redirect_uris": "https://app.example/callback",
+    "require_pkce": "yes",
 }
 ELSEWHERE = {
     "issuer": "https://login.elsewhere.example",

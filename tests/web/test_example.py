@@ -22,7 +22,7 @@ from tests.web.browsing import Browser
 NAME = "sign-in-from-a-web-application.md"
 PAGE = (REPOSITORY / "docs" / "how-to" / NAME).read_text()
 EXAMPLE = REPOSITORY / "examples" / "web_application.py"
-COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
+TO_RUN_IT, _, AFTERWARDS = PAGE.partition("\n## What may go wrong")
 APPLICATION = "http://127.0.0.1:8000"
 
 
@@ -35,10 +35,15 @@ def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
 
 @pytest.fixture
 def said(issuer: RunningIssuer) -> dict[str, str]:
-    """The answers of the commands on the page, in order."""
-    cli = Cli(issuer.environment)
+    """The answers of the commands that lead to the application, in order."""
     with changing_only(issuer.deployment, NAME):
-        return {line: cli.done(*shlex.split(line)) for line in COMMANDS}
+        return answers(issuer, TO_RUN_IT)
+
+
+def answers(issuer: RunningIssuer, page: str) -> dict[str, str]:
+    cli = Cli(issuer.environment)
+    commands = re.findall(r"^\$ issuer (.+)$", page, re.MULTILINE)
+    return {line: cli.done(*shlex.split(line)) for line in commands}
 
 
 def test_the_application_signs_a_user_in_and_gets_a_token_for_its_agentos(
@@ -69,6 +74,15 @@ def test_the_application_signs_a_user_in_and_gets_a_token_for_its_agentos(
     (token,) = example.access_tokens.values()
     answer = issuer.http.get("/oauth2/userinfo", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == httpx.codes.OK
+
+
+def test_the_commands_for_later_change_its_client(issuer: RunningIssuer, said: dict[str, str]):
+    answers(issuer, AFTERWARDS)
+    with issuer.deployment.changing() as work:
+        client = work.clients.get("reports")
+    assert client.require_pushed_authorization_requests
+    assert not client.require_pkce
+    assert client.backchannel_logout_uri
 
 
 def test_the_application_says_why_it_was_refused(

@@ -80,10 +80,10 @@ def test_a_member_that_the_form_does_not_show_survives_a_change(
     hidden = {
         name: text for name, text in form.items() if not (text == "yes" or name.startswith("pick"))
     }
-    grants = dict.fromkeys(["authorization_code", "client_credentials"], "yes")
+    ticked = dict.fromkeys(["authorization_code", "client_credentials", "require_pkce"], "yes")
     texts = {"redirect_uris": "https://app.example/", "audiences": "my-os", "name": "Renamed"}
     chosen = {"token_endpoint_auth_method": "client_secret_basic", "user_rights": "own"}
-    saved = admin.post(CLIENT, {**hidden, **grants, **texts, **chosen, "do": "save"})
+    saved = admin.post(CLIENT, {**hidden, **ticked, **texts, **chosen, "do": "save"})
     assert "The client everything is changed." in admin.follow(saved).text
     with deployment.changing() as work:
         after = work.clients.get("everything")
