@@ -28,9 +28,28 @@ class AcceptedToken:
 
 @dataclass(slots=True)
 class Newest:
-    """The token that was accepted last, whichever task it was in; None before the first."""
+    """The token that was accepted last on a socket, whichever task it was in.
 
-    token: str | None = field(default=None, repr=False)
+    From `authenticating` on `earlier` is the one before it. It counts until another is accepted,
+    and again if AgentOS refuses that one after all: `refused`, else `authenticated`.
+    """
+
+    accepted: str | None = field(default=None, repr=False)
+    earlier: str | None = field(default=None, repr=False)
+
+    @property
+    def token(self) -> str | None:
+        """None if nobody has authenticated, or somebody by something that is no such token."""
+        return self.earlier if self.accepted is None else self.accepted
+
+    def authenticating(self) -> None:
+        self.earlier, self.accepted = self.token, None
+
+    def authenticated(self) -> None:
+        self.earlier = None
+
+    def refused(self) -> None:
+        self.accepted = None
 
 
 @dataclass(slots=True)
@@ -81,10 +100,10 @@ def request_of(scope: Mapping[str, Any]) -> Request | None:
     return request
 
 
-def newest_token(scope: Mapping[str, Any]) -> str | None:
+def newest_of(scope: Mapping[str, Any]) -> Newest:
     """The token that was accepted last in this ASGI scope."""
     request = request_of(scope)
-    return request.newest.token if request else None
+    return request.newest if request else Newest()
 
 
 def accept(token: str, claims: Mapping[str, Any]) -> None:
@@ -92,7 +111,7 @@ def accept(token: str, claims: Mapping[str, Any]) -> None:
     request = _request.get()
     if request is None:
         return
-    request.newest.token = token
+    request.newest.accepted = token
     if request.caller is None:
         request.caller = AcceptedToken(token, claims)
     elif request.caller.token != token:

@@ -12,7 +12,7 @@ import jwt
 
 from issuer.agentos import caller
 from issuer.agentos.errors import KeySetUnavailable
-from issuer.agentos.open_sockets import OpenSocket
+from issuer.agentos.open_sockets import OpenSocket, token_in
 from issuer.agentos.usage import UsageReporter
 
 Scope = MutableMapping[str, Any]
@@ -103,28 +103,15 @@ class KeyFetching:
         """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
 
         async def watch() -> Message:
-            message = await socket.receive(_authenticates)
+            message = await socket.receive()
             if message["type"] == "websocket.receive":
                 with suppress(KeySetUnavailable):
-                    for token in _token_in(message.get("text")):
+                    for token in token_in(message.get("text")):
                         caller.forget()
                         await self._prepare_quietly(token)
             return message
 
         return watch, socket.send
-
-
-def _authenticates(message: Message) -> bool:
-    return any(_token_in(message.get("text")))
-
-
-def _token_in(text: str | None) -> Iterator[str]:
-    if text is None or '"authenticate"' not in text:
-        return
-    with suppress(ValueError, RecursionError):
-        message = json.loads(text)
-        if isinstance(message, dict) and isinstance(message.get("token"), str):
-            yield message["token"]
 
 
 async def send_json(send: Send, status: int, body: bytes, more: Headers, method: str = "") -> None:

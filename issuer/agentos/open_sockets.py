@@ -1,6 +1,8 @@
 """Closes a WebSocket once its token is valid no more: AgentOS looks at the token once, at first."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -11,6 +13,13 @@ from issuer.agentos.errors import KeySetUnavailable
 _INVALID, _TRY_AGAIN = 1008, 1013  # RFC 6455 §7.4.1 and its registry
 
 Message = MutableMapping[str, Any]
+
+
+def token_in(text: str | None) -> Iterator[str]:
+    """The token with which a message authenticates: AgentOS decides by `action` alone."""
+    message = _read(text)
+    if message.get("action") == "authenticate" and isinstance(message.get("token"), str):
+        yield message["token"]
 
 
 class OpenSocket:
@@ -32,12 +41,17 @@ class OpenSocket:
         self._send = send
         self._require_valid = require_valid
         self._closed_by: int | None = None
+        self._is_authenticating = False
 
-    async def receive(self, is_authentication: Callable[[Message], bool]) -> Message:
+    async def receive(self) -> Message:
         """The next message; that the socket was closed, in place of one with an invalid token."""
         if self._closed_by is None:
             message = await self._receive()
-            if message["type"] != "websocket.receive" or is_authentication(message):
+            if message["type"] != "websocket.receive":
+                return message
+            if self._closed_by is None and any(token_in(message.get("text"))):
+                self._is_authenticating = True
+                caller.newest_of(self._scope).authenticating()
                 return message
             if not await self._closes():
                 return message
@@ -45,14 +59,28 @@ class OpenSocket:
 
     async def send(self, message: Message) -> None:
         """Send it, and nothing once the socket was closed here."""
+        if message["type"] == "websocket.send" and self._is_authenticating:
+            self._note_answer(_read(message.get("text")).get("event"))
         is_closed = self._closed_by is not None
         if is_closed or (message["type"] == "websocket.send" and await self._closes()):
             return
         await self._send(message)
 
+    def _note_answer(self, event: object) -> None:
+        """What AgentOS says of who authenticates: it refuses some although their token is valid."""
+        newest = caller.newest_of(self._scope)
+        if event == "authenticated":
+            newest.authenticated()
+        elif event == "auth_error":
+            newest.refused()
+        else:
+            return
+        self._is_authenticating = False
+
     async def _closes(self) -> bool:
         """Whether it is closed, since the newest token that was accepted on it is not valid."""
-        if self._closed_by is not None or (token := caller.newest_token(self._scope)) is None:
+        token = caller.newest_of(self._scope).token
+        if self._closed_by is not None or token is None:
             return self._closed_by is not None
         try:
             self._require_valid(token)
@@ -63,3 +91,11 @@ class OpenSocket:
             await self._send({"type": "websocket.close", "code": self._closed_by, "reason": reason})
             return True
         return False
+
+
+def _read(text: str | None) -> dict[str, Any]:
+    with suppress(ValueError, RecursionError, TypeError):
+        message = json.loads(text or "")
+        if isinstance(message, dict):
+            return message
+    return {}

@@ -123,9 +123,9 @@ def authenticated_socket(url: str, token: str) -> Iterator[ClientConnection]:
         yield socket
 
 
-def start_workflow(socket: ClientConnection) -> None:
+def start_workflow(socket: ClientConnection, **more: str) -> None:
     start = {"action": "start-workflow", "workflow_id": "intake", "message": "ping"}
-    socket.send(json.dumps(start))
+    socket.send(json.dumps(start | more))
 
 
 def run_over_mcp(url: str, token: Token) -> Reaction:

@@ -71,6 +71,7 @@ def test_an_open_websocket_ends_when_its_token_is_revoked(apps: Apps) -> None:
         assert issuer.revoked is not None
         issuer.revoked = {**issuer.revoked, "jti": {"jti_of_a_socket": int(time.time()) + 900}}
         issuer.wait_for_feeds(2)
+        start_workflow(ended, token="", of="authenticate")  # not what authenticates there
         start_workflow(ended)
         more: list[object] = []
         with pytest.raises(ConnectionClosedError) as closed:
