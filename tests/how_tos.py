@@ -30,17 +30,21 @@ CHANGES: dict[str, list[str]] = {
     "authenticate-a-github-workflow.md": [
         "+ clients deploy",
         "+ client_audiences deploy my-os",
+        "+ client_trust_subjects deploy repo:octo-org/old-repo:ref:refs/heads/main",
+        "+ client_trust_subjects deploy repo:octo-org@65/octo-repo@74:environment:prod",
         "+ trusted_issuers github",
     ],
     "authenticate-a-pod.md": [
         "+ clients web",
         "+ client_audiences web my-os",
+        "+ client_trust_subjects web system:serviceaccount:prod:web",
         "+ trusted_issuers cluster",
         "+ trusted_issuers cloud",
     ],
     "authenticate-a-spiffe-workload.md": [
         "+ clients web",
         "+ client_audiences web my-os",
+        "+ client_trust_subjects web spiffe://prod.example/ns/prod/sa/web",
         "+ trusted_issuers mesh",
         "+ trusted_issuers spire",
     ],
@@ -105,6 +109,7 @@ CHANGES: dict[str, list[str]] = {
         "+ trusted_issuers entra-tenant",
         "+ clients entra-scim",
         "+ client_audiences entra-scim ISSUER",
+        "+ client_trust_subjects entra-scim 5c1d2e3f-4a5b-4c6d-8e7f-9a0b1c2d3e4f",
         "+ users alice",
         "+ group_members engineering alice",
         "+ assignments engineering web-runner my-os",
@@ -200,6 +205,7 @@ CHANGES: dict[str, list[str]] = {
     "trust-another-issuer.md": [
         "+ clients web",
         "+ client_audiences web my-os",
+        "+ client_trust_subjects web system:serviceaccount:prod:web",
         "+ trusted_issuers cluster",
     ],
     "upgrade.md": [],

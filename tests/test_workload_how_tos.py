@@ -137,6 +137,16 @@ def assertions(reader: PageReader) -> list[Any]:
     return [json.loads(line)["details"].get("assertion") for line in exported.splitlines()]
 
 
+def requests_of(reader: PageReader) -> Iterator[str]:
+    """With a client id, and without one after the command that the page has for it."""
+    request, without_id = reader.blocks("sh")
+    yield request
+    (update,) = re.findall(r"`(issuer client update .*)`", reader.page)
+    reader.run(update)
+    fetched, _, _ = request.partition("curl")
+    yield fetched + without_id
+
+
 def test_a_pod_is_authenticated(deployed: tuple[RunningIssuer, str], tmp_path: Path):
     reader = reader_of(deployed, tmp_path, "authenticate-a-pod.md")
     with changing_only(reader.issuer.deployment, "authenticate-a-pod.md"):
@@ -163,10 +173,10 @@ def test_a_pod_is_authenticated(deployed: tuple[RunningIssuer, str], tmp_path: P
         assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == TOKEN_FILE
         (program,) = reader.blocks("python")
         assert reader.run(program, sys.executable) == "pong\n"
-        (request,) = reader.blocks("sh")
-        assert json.loads(reader.run(request))["scope"] == "agents:web:run"
+        for request in requests_of(reader):
+            assert json.loads(reader.run(request))["scope"] == "agents:web:run"
         expected = {"issuer": "cluster", "subject": "system:serviceaccount:prod:web", "jti": "7c1d"}
-        assert assertions(reader)[:2] == [expected] * 2
+        assert assertions(reader)[:3] == [expected] * 3
         reader.follow(after=following)
     reader.cli.done("client", "delete", "web")
 
@@ -258,9 +268,9 @@ def test_a_spiffe_workload_is_authenticated(deployed: tuple[RunningIssuer, str],
         with workload_api(tmp_path, spire) as socket:
             said = reader.run(program, sys.executable, SPIFFE_ENDPOINT_SOCKET=socket)
         assert said == "pong\n"
-        (request,) = reader.blocks("sh")
-        assert json.loads(reader.run(request))["scope"] == "agents:web:run"
-        assert assertions(reader)[:2] == [{"issuer": "mesh", "subject": SVID}] * 2
+        for request in requests_of(reader):
+            assert json.loads(reader.run(request))["scope"] == "agents:web:run"
+        assert assertions(reader)[:3] == [{"issuer": "mesh", "subject": SVID}] * 3
         reader.follow(after=following)
     reader.cli.done("client", "delete", "web")
 

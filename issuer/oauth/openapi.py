@@ -50,13 +50,21 @@ def schemas(members: dict[str, Any]) -> dict[str, Any]:
     return {name: _text(it) if isinstance(it, str) else it for name, it in members.items()}
 
 
-def refusal(description: str, *headers: str) -> dict[str, Any]:
+def refusal(
+    description: str, *headers: str, codes: Iterable[str] = tuple(ErrorCode)
+) -> dict[str, Any]:
     """An error response (RFC 6749 §5.2)."""
-    code = {**TEXT, "enum": [code.value for code in ErrorCode]}
+    code = {**TEXT, "enum": [str(code) for code in codes]}
     shown = _json_answer(
         description, an_object({"error": code, "error_description": TEXT}, ["error"])
     )
     return shown | {"headers": REQUEST_ID | {name: {"schema": TEXT} for name in headers}}
+
+
+def _bearer_refusal(description: str) -> dict[str, Any]:
+    """RFC 6750 §3.1."""
+    codes = ("invalid_token", "insufficient_scope")
+    return refusal(description, "WWW-Authenticate", codes=codes)
 
 
 def _json_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -288,8 +296,8 @@ def registration() -> dict[str, Any]:
         "responses": {
             "201": _json_answer("The client as registered; its secret is shown once", registered),
             "400": refusal("The metadata is refused (RFC 7591 §3.2.2)"),
-            "401": refusal("No active initial access token", "WWW-Authenticate"),
-            "403": refusal("The token does not allow it", "WWW-Authenticate"),
+            "401": _bearer_refusal("No active initial access token"),
+            "403": _bearer_refusal("The token does not allow it"),
             "413": refusal("The body exceeds 16 KiB"),
             "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
             "503": refusal("Overload, or too many clients", "Retry-After"),
@@ -397,8 +405,8 @@ def global_token_revocation() -> dict[str, Any]:
         {
             "204": {"description": "All has ended", "headers": REQUEST_ID},
             "400": refusal("The body or the subject identifier cannot be read"),
-            "401": refusal("The bearer token does not count", "WWW-Authenticate"),
-            "403": refusal("The subject is one of another issuer", "WWW-Authenticate"),
+            "401": _bearer_refusal("The bearer token does not count"),
+            "403": _bearer_refusal("The subject is one of another issuer"),
             "404": refusal("Nobody here has this account"),
         },
         "trusted_issuer",

@@ -71,10 +71,10 @@ OF_A_URL = [
 @pytest.mark.parametrize(("address", "sentence"), OF_A_URL)
 @pytest.mark.parametrize("command", ["init", "doctor"])
 def test_a_database_that_cannot_be_opened_says_why_and_no_password(
-    new_cli: Cli, own_postgresql: PostgresqlServer, command: str, address: str, sentence: str
+    new_cli: Cli, empty_postgresql: PostgresqlServer, command: str, address: str, sentence: str
 ):
     """`docs/reference/errors.md` has what is printed, with the address of a usual deployment."""
-    port = own_postgresql.port
+    port = empty_postgresql.port
     url = "postgresql://" + address.format(port=port, password=PASSWORD)
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)
     result = cli(command)
