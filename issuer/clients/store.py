@@ -17,6 +17,7 @@ from issuer.database.tables import (
     ClientSecretRow,
     DeviceCodeRow,
 )
+from issuer.deliveries.logouts_store import EndedSessions
 from issuer.vocabulary import RegisteredBy
 
 _LOOKED_AT = 10_000
@@ -62,9 +63,13 @@ class ClientStore(Store[ClientRow]):
         return found[0] if len(found) == 1 else None
 
     def delete(self, row: ClientRow) -> None:
-        """With its device codes, which have no foreign key: another client may get its id."""
+        """With what has no foreign key, since another client may get its id.
+
+        That is its device codes, and which ended sessions it is told of.
+        """
         code = DeviceCodeRow
         self.session.execute(delete(code).where(code.client_id == row.client_id))
+        EndedSessions(self.session).forget_client(row.client_id)
         super().delete(row)
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:

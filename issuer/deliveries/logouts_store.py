@@ -23,6 +23,11 @@ class EndedSessions(Statements):
         noted = {"session_id": session_id, "client_id": client_id, "audience_id": audience_id}
         insert_new(self.session, Row, noted)
 
+    def forget_client(self, client_id: str) -> None:
+        """The client is deleted. Another one that gets its id is told of nothing before."""
+        self.session.execute(delete(Row).where(Row.client_id == client_id))
+        DeliveryQueue(self.session).forget(Recipient(LOGOUT, client_id))
+
     def tell_of_session(self, session_id: str, user_id: str, now: datetime) -> None:
         """Tell the clients of this session that it ends."""
         self._tell(Row.session_id == session_id, user_id, now)

@@ -156,6 +156,26 @@ def test_a_client_that_wants_to_know_no_more_is_not_told(
     assert receivers.waiting() == 0
 
 
+def test_a_client_that_gets_the_id_of_a_deleted_one_is_told_nothing_of_it(
+    deployment: Deployment,
+    token_endpoint: TokenDriver,
+    receivers: Receivers,
+    alice: Person,
+    app: App,
+):
+    """Neither what waited for that one, nor of sessions in which that one got tokens."""
+    elsewhere = sign_in(deployment, alice.user_id)
+    for each in (alice, elsewhere):
+        each.signs_in_to(app)
+    sign_out(alice)
+    with deployment.changing() as work:
+        work.clients.delete("app")
+    assert receivers.waiting() == 0
+    told_app(deployment, token_endpoint)
+    sign_out(elsewhere)
+    assert receivers.deliver() == []
+
+
 def test_nothing_is_told_of_a_change_that_was_not_made(
     deployment: Deployment, receivers: Receivers, alice: Person, app: App
 ):
