@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 60
 MAX_BYTES = 64 * 1024
-_RESOLVERS = 4
+_RESOLVERS = 32  # more than is fetched at a time: a look-up may hang for longer than a request
 # Python's `is_global` depends on its version, and tunnels reach what is behind their end.
 _NEVER = [
     ip_network(text)

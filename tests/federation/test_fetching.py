@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from issuer.deliveries.sender import AT_ONCE
 from issuer.federation import Fetcher, FetchRefused
 from issuer.federation.fetching import MAX_BYTES, HttpAnswer, is_public
 from tests.federation.tls_server import HOST, Handler, TlsServer, answer, tls_server
@@ -102,6 +104,32 @@ def test_a_name_is_resolved_once(server: TlsServer):
     with pytest.raises(FetchRefused, match="not public"):
         fetcher.fetch(url)
     assert len(server.asked) == 1
+
+
+def test_hosts_that_nobody_can_resolve_delay_no_others(server: TlsServer):
+    """As many as messages are delivered to at a time; their look-ups outlast two attempts."""
+    url = server.at("/client", answer(b"{}"))
+    ends = threading.Event()
+
+    def resolve(host: str, _port: int) -> list[str]:
+        if host != HOST:
+            ends.wait(60)
+        return [LOOPBACK]
+
+    fetcher = Fetcher(resolve, lambda address: True, server.trust)
+
+    async def fetch_beside() -> bytes | None:
+        hanging = [f"https://{number}.example/" for number in range(2 * AT_ONCE)]
+        tasks = [asyncio.create_task(fetcher.fetch_if_changed(each, None)) for each in hanging]
+        await asyncio.sleep(0)
+        try:
+            return (await fetcher.fetch_if_changed(url, None)).body
+        finally:
+            ends.set()
+            for task in tasks:
+                task.cancel()
+
+    assert asyncio.run(fetch_beside()) == b"{}"
 
 
 def test_the_certificate_must_be_for_the_name(tmp_path: Path):
