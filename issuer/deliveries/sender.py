@@ -25,6 +25,7 @@ _FIRST_PAUSE = timedelta(seconds=10)
 _MOST_DOUBLINGS = 9
 # A request takes at most 5 s: the last one of a turn ends well before another process may go on.
 _SECONDS_OF_A_TURN: Final = 20.0
+_SECONDS_OF_A_SLOW_REQUEST: Final = 1.0
 _LEASE = timedelta(seconds=60)
 _SENDER = Actor("issuer:background")
 _MAX_CAUSE = 500
@@ -94,14 +95,17 @@ class Sender:
             return DeliveryQueue(session).claim([*self._kinds], now, _LEASE, limit)
 
     def deliver(self, claimed: Claimed) -> None:
-        """Send its messages in order, until one fails or its turn is over."""
+        """Send its messages in order, until one fails or its turn is over: after a slow one."""
         if claimed.dropped:
             self._audit_dropped(claimed)
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_TURN
         while self._clock.monotonic() < ends_at and not self._is_stopped.is_set():
             with self._database.reading() as session:
                 delivery = DeliveryQueue(session).next(claimed.recipient)
+            began_at = self._clock.monotonic()
             if delivery is None or not self._send(claimed, delivery):
+                break
+            if self._clock.monotonic() - began_at > _SECONDS_OF_A_SLOW_REQUEST:
                 break
         with self._database.transaction() as session:
             DeliveryQueue(session).release(claimed, self._clock())

@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,11 +17,15 @@ URI = "https://app.example/logout"
 
 @dataclass
 class Receivers:
-    """Each URL answers the first of its `answers`, or the last one again; by default 200."""
+    """Each URL answers the first of its `answers`, or the last one again; by default 200.
+
+    `slow` ones take two seconds.
+    """
 
     deployment: Deployment
     answers: dict[str, list[int | str]] = field(default_factory=dict)
     received: list[tuple[str, str]] = field(default_factory=list)
+    slow: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Receivers":
@@ -35,6 +40,8 @@ class Receivers:
         assert (method, form) == ("POST", True)
         (token,) = parse_qs(content)["logout_token"]
         self.received.append((url, token))
+        if url in self.slow:
+            self.deployment.clock.move(timedelta(seconds=2))
         answers = self.answers.get(url, [200])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, str):

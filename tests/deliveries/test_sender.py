@@ -130,6 +130,17 @@ def test_a_recipient_that_fails_waits_alone(waiting: Deployment, receivers: Rece
     assert (receivers.waiting("app"), receivers.waiting("other")) == (3, 0)
 
 
+def test_a_recipient_that_answers_slowly_lets_others_go_first(
+    waiting: Deployment, receivers: Receivers
+):
+    other = "https://other.example/"
+    waiting.client("other", backchannel_logout_uri=other)
+    queue(waiting, 2, Recipient("logout", "other"))
+    receivers.slow = {URI}
+    assert sids(receivers.deliver()) == ["0", "0", "1", "1", "2"]
+    assert [url for url, _ in receivers.received] == [URI, other, other, URI, URI]
+
+
 def test_a_full_queue_drops_new_messages_and_says_so_once(
     waiting: Deployment, receivers: Receivers, monkeypatch: pytest.MonkeyPatch
 ):
