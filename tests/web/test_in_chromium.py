@@ -99,7 +99,7 @@ def test_a_person_signs_in_and_allows_an_application(
     token = redeem(issuer, app, callback, parse_qs(urlsplit(page.url).query)["code"][0])
     assert token["scope"] == "agents:read agents:web:run sessions:read"
     page.goto(f"{issuer.url}/account")
-    assert page.get_by_text("Reports", exact=True).first.is_visible()
+    assert page.locator("p.name", has_text="Reports").is_visible()
     page.get_by_role("link", name="Sign out").first.click()
     page.get_by_role("button", name="Sign out").click()
     assert page.get_by_role("heading", name="You are signed out").is_visible()

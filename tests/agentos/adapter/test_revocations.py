@@ -71,7 +71,8 @@ def test_an_open_websocket_ends_when_its_token_is_revoked(apps: Apps) -> None:
         assert issuer.revoked is not None
         issuer.revoked = {**issuer.revoked, "jti": {"jti_of_a_socket": int(time.time()) + 900}}
         issuer.wait_for_feeds(2)
-        start_workflow(ended, token="", of="authenticate")  # not what authenticates there
+        # Not what authenticates there, although it holds a token.
+        start_workflow(ended, session_id="of_ended", token=goes, of="authenticate")
         start_workflow(ended)
         more: list[object] = []
         with pytest.raises(ConnectionClosedError) as closed:
@@ -80,8 +81,11 @@ def test_an_open_websocket_ends_when_its_token_is_revoked(apps: Apps) -> None:
         assert not any("WorkflowStarted" in str(text) for text in more)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == CloseCode.POLICY_VIOLATION
-        start_workflow(kept)
+        start_workflow(kept, session_id="of_kept")
         assert any("WorkflowCompleted" in str(text) for text in kept)
+    listed = app.os.get("/sessions?type=workflow&limit=100", issuer.issue(["sessions:read"])).text
+    assert "of_kept" in listed
+    assert "of_ended" not in listed
 
 
 def test_a_feed_that_was_never_fetched_makes_only_its_issuer_unavailable(apps: Apps) -> None:
