@@ -122,6 +122,7 @@ def forget() -> None:
     """Somebody authenticates again on this socket. What runs already keeps the user it has."""
     request = _request.get()
     if request is not None:
+        request.newest.authenticating()
         _request.set(replace(request, caller=None))
 
 

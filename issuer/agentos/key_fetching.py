@@ -12,7 +12,7 @@ import jwt
 
 from issuer.agentos import caller
 from issuer.agentos.errors import KeySetUnavailable
-from issuer.agentos.open_sockets import OpenSocket, token_in
+from issuer.agentos.open_sockets import OpenSocket
 from issuer.agentos.usage import UsageReporter
 
 Scope = MutableMapping[str, Any]
@@ -65,7 +65,9 @@ class KeyFetching:
             await self.app(scope, receive, self._with_lifespan(send))
             return
         if scope["type"] == "websocket":
-            receive, send = self._watching(OpenSocket(scope, receive, send, self.require_valid))
+            by = (self._prepare_quietly, self.require_valid)
+            socket = OpenSocket(scope, receive, send, *by)
+            receive, send = socket.receive, socket.send
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
                 for token in self.places.tokens_in(scope):
@@ -98,20 +100,6 @@ class KeyFetching:
             await send(message)
 
         return send_in_time
-
-    def _watching(self, socket: OpenSocket) -> tuple[Receive, Send]:
-        """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
-
-        async def watch() -> Message:
-            message = await socket.receive()
-            if message["type"] == "websocket.receive":
-                with suppress(KeySetUnavailable):
-                    for token in token_in(message.get("text")):
-                        caller.forget()
-                        await self._prepare_quietly(token)
-            return message
-
-        return watch, socket.send
 
 
 async def send_json(send: Send, status: int, body: bytes, more: Headers, method: str = "") -> None:

@@ -1,7 +1,7 @@
 """Closes a WebSocket once its token is valid no more: AgentOS looks at the token once, at first."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,18 +15,12 @@ _INVALID, _TRY_AGAIN = 1008, 1013  # RFC 6455 §7.4.1 and its registry
 Message = MutableMapping[str, Any]
 
 
-def token_in(text: str | None) -> Iterator[str]:
-    """The token with which a message authenticates: AgentOS decides by `action` alone."""
-    message = _read(text)
-    if message.get("action") == "authenticate" and isinstance(message.get("token"), str):
-        yield message["token"]
-
-
 class OpenSocket:
     """The messages of one WebSocket, in both directions, of which each needs a valid token.
 
     `require_valid` raises `jwt.InvalidTokenError`. Before somebody has authenticated AgentOS itself
-    refuses what needs it; whoever authenticates again brings another token.
+    refuses what needs it; whoever authenticates again brings another token, for which `prepare` is
+    called before AgentOS accepts or refuses it.
     """
 
     def __init__(
@@ -34,11 +28,13 @@ class OpenSocket:
         scope: MutableMapping[str, Any],
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
+        prepare: Callable[[str], Awaitable[None]],
         require_valid: Callable[[str], None],
     ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._prepare = prepare
         self._require_valid = require_valid
         self._closed_by: int | None = None
         self._is_authenticating = False
@@ -49,9 +45,11 @@ class OpenSocket:
             message = await self._receive()
             if message["type"] != "websocket.receive":
                 return message
-            if self._closed_by is None and any(token_in(message.get("text"))):
+            if self._closed_by is None and (token := _token_in(message)):
                 self._is_authenticating = True
-                caller.newest_of(self._scope).authenticating()
+                caller.forget()
+                with suppress(KeySetUnavailable):
+                    await self._prepare(token)
                 return message
             if not await self._closes():
                 return message
@@ -60,7 +58,7 @@ class OpenSocket:
     async def send(self, message: Message) -> None:
         """Send it, and nothing once the socket was closed here."""
         if message["type"] == "websocket.send" and self._is_authenticating:
-            self._note_answer(_read(message.get("text")).get("event"))
+            self._note_answer(_read(message).get("event"))
         is_closed = self._closed_by is not None
         if is_closed or (message["type"] == "websocket.send" and await self._closes()):
             return
@@ -73,9 +71,7 @@ class OpenSocket:
             newest.authenticated()
         elif event == "auth_error":
             newest.refused()
-        else:
-            return
-        self._is_authenticating = False
+        self._is_authenticating = event not in {"authenticated", "auth_error"}
 
     async def _closes(self) -> bool:
         """Whether it is closed, since the newest token that was accepted on it is not valid."""
@@ -93,9 +89,17 @@ class OpenSocket:
         return False
 
 
-def _read(text: str | None) -> dict[str, Any]:
-    with suppress(ValueError, RecursionError, TypeError):
-        message = json.loads(text or "")
-        if isinstance(message, dict):
-            return message
+def _token_in(message: Message) -> str | None:
+    """The token with which it authenticates: AgentOS decides by `action` alone."""
+    read = _read(message)
+    token = read.get("token") if read.get("action") == "authenticate" else None
+    return token if isinstance(token, str) else None
+
+
+def _read(message: Message) -> dict[str, Any]:
+    """The JSON object in the text of the message; an empty one if it is none."""
+    with suppress(ValueError, RecursionError):
+        read = json.loads(message.get("text") or "")
+        if isinstance(read, dict):
+            return read
     return {}

@@ -95,7 +95,7 @@ class Sender:
             return DeliveryQueue(session).claim([*self._kinds], now, _LEASE, limit)
 
     def deliver(self, claimed: Claimed) -> None:
-        """Send its messages in order, until one fails or its turn is over: after a slow one."""
+        """Send its messages in order, until one fails or is slow, or its turn is over."""
         if claimed.dropped:
             self._audit_dropped(claimed)
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_TURN
