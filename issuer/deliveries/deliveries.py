@@ -1,6 +1,6 @@
 """What operators see of the messages to a recipient, and can do."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +8,8 @@ from issuer.database.store import as_model
 from issuer.database.tables import DeliveryRecipientRow
 from issuer.deliveries.queue_store import DeliveryQueue, Recipient
 from issuer.resources import WithinTransaction
+
+_SHOWN_FOR = timedelta(days=7)  # a failure, while nothing else is sent
 
 
 class DeliveryState(BaseModel):
@@ -32,7 +34,9 @@ class DeliveryState(BaseModel):
 
     @property
     def problem(self) -> str:
-        """How many messages wait because of the last failure, in a sentence or two."""
+        """What came of the last failure, in a sentence or two."""
+        if not self.waiting:
+            return f"The last message was not accepted: {self.last_failure} It is not sent again."
         waiting = "1 message waits" if self.waiting == 1 else f"{self.waiting:,} messages wait"
         return f"{waiting}: {self.last_failure} It is tried again for a day."
 
@@ -45,12 +49,12 @@ class Deliveries(WithinTransaction):
         return _state(row) if row else DeliveryState()
 
     def counts(self) -> tuple[int, int]:
-        """How many messages wait, and for how many recipients the last attempt failed."""
-        return DeliveryQueue(self._session).counts()
+        """How many messages wait, and at how many recipients the last attempt failed."""
+        return DeliveryQueue(self._session).counts(self._clock() - _SHOWN_FOR)
 
     def failing(self, limit: int) -> list[tuple[Recipient, DeliveryState]]:
-        """Recipients for which something waits after an attempt that failed, in order."""
-        rows = DeliveryQueue(self._session).failing(limit)
+        """Recipients at which the last attempt failed, in order."""
+        rows = DeliveryQueue(self._session).failing(self._clock() - _SHOWN_FOR, limit)
         return [(Recipient(row.kind, row.recipient), _state(row)) for row in rows]
 
     def retry(self, recipient: Recipient) -> None:

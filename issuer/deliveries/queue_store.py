@@ -63,10 +63,10 @@ class DeliveryQueue(Statements):
     ) -> None:
         kind, id_ = recipient
         new = {"kind": kind, "recipient": id_, "waiting": 0, "failed": 0, "dropped": 0}
-        insert_new(self.session, RecipientRow, new)
         # Locked until the commit, so that the numbers stay true.
         locked = select(RecipientRow.waiting).where(_is(recipient)).with_for_update()
-        waiting = self.session.scalars(locked).one()
+        while (waiting := self.session.scalars(locked).one_or_none()) is None:
+            insert_new(self.session, RecipientRow, new)  # another may `forget` it before the lock
         of_all = select(func.coalesce(func.sum(RecipientRow.waiting), 0))
         others = self.session.scalars(of_all.where(RecipientRow.due_at.is_not(None))).one()
         space = max(0, min(MAX_OF_RECIPIENT - waiting, MAX_OF_ALL - others))
@@ -156,18 +156,18 @@ class DeliveryQueue(Statements):
         """The state of the recipient; None if there was never a message for it."""
         return self.one(RecipientRow, _is(recipient))
 
-    def counts(self) -> tuple[int, int]:
-        """How many messages wait, and for how many recipients the last attempt failed."""
+    def counts(self, since: datetime) -> tuple[int, int]:
+        """How many messages wait, and for how many recipients `failing` says so."""
         row = RecipientRow
-        failing = func.count(case((row.failed > 0, 1)))
-        found = select(func.coalesce(func.sum(row.waiting), 0), failing).where(row.waiting > 0)
-        waiting, recipients = self.session.execute(found).one()
+        failing = func.count(case((_is_failing(since), 1)))
+        counted = select(func.coalesce(func.sum(row.waiting), 0), failing)
+        waiting, recipients = self.session.execute(counted).one()
         return int(waiting), recipients
 
-    def failing(self, limit: int) -> Sequence[RecipientRow]:
-        """Recipients for which something waits after an attempt that failed, in order."""
+    def failing(self, since: datetime, limit: int) -> Sequence[RecipientRow]:
+        """Recipients at which the last attempt failed, since then or with messages that wait."""
         row = RecipientRow
-        query = select(row).where(row.waiting > 0, row.failed > 0)
+        query = select(row).where(_is_failing(since))
         return self.session.scalars(query.order_by(row.kind, row.recipient).limit(limit)).all()
 
     def _oldest(
@@ -184,6 +184,12 @@ class DeliveryQueue(Statements):
 def _is_due(now: datetime) -> ColumnElement[bool]:
     """Whether it is due, also where a longer pause was noted before the clock was set back."""
     return or_(RecipientRow.due_at <= now, RecipientRow.due_at > now + LONGEST_PAUSE)
+
+
+def _is_failing(since: datetime) -> ColumnElement[bool]:
+    row = RecipientRow
+    is_last = or_(row.last_success_at.is_(None), row.last_failure_at > row.last_success_at)
+    return and_(is_last, or_(row.last_failure_at >= since, and_(row.failed > 0, row.waiting > 0)))
 
 
 def _is(recipient: Recipient) -> ColumnElement[bool]:

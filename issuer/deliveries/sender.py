@@ -128,8 +128,7 @@ class Sender:
                     DeliveryQueue(session).forget(claimed.recipient)
                 return False
             headers = {"Content-Type": post.content_type}
-            asking = self._fetcher.request("POST", post.url, headers, post.content)
-            status = asyncio.run(asking).status_code
+            status = asyncio.run(self._fetcher.send(post.url, headers, post.content))
         except (FetchRefused, Unavailable) as error:
             self._pause(claimed, str(error)[:_MAX_CAUSE])
             return False

@@ -194,12 +194,27 @@ class Fetcher:
         self, method: str, url: str, headers: Mapping[str, str], content: str | None = None
     ) -> "HttpAnswer":
         """The answer to any request, whatever its status, under the same guards."""
+        return HttpAnswer(*await self._ask(method, url, MAX_BYTES, headers, content))
+
+    async def send(self, url: str, headers: Mapping[str, str], content: str) -> int:
+        """The status of the answer to a POST; its body is not read."""
+        status, _ = await self._ask("POST", url, None, headers, content)
+        return status
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        max_bytes: int | None,
+        headers: Mapping[str, str],
+        content: str | None,
+    ) -> tuple[int, bytes]:
         from issuer.federation import pinning  # noqa: PLC0415 - 7.3 MB
 
         self.require_allowed(url)
-        by = (self._address_of, self.certificates, MAX_BYTES)
+        by = (self._address_of, self.certificates, max_bytes)
         try:
-            return HttpAnswer(*await pinning.request_pinned(method, url, *by, headers, content))
+            return await pinning.request_pinned(method, url, *by, headers, content)
         except pinning.NotFetched as error:
             raise FetchRefused(f"{url} {error}.") from None
 

@@ -52,16 +52,20 @@ async def request_pinned(
     url: str,
     address_of: AddressOf,
     certificates: ssl.SSLContext | None,
-    max_bytes: int,
+    max_bytes: int | None,
     headers: Mapping[str, str],
     content: str | None,
 ) -> tuple[int, bytes]:
-    """Status and body of the answer to any request by such a connection; `NotFetched`."""
+    """Status and body of the answer to any request by such a connection; `NotFetched`.
+
+    The body is not read if `max_bytes` is None.
+    """
     async with (
         _client(address_of, certificates) as client,
         open_answer(client, method, url, headers=headers, content=content) as answer,
     ):
-        return answer.status_code, await read_body(answer, max_bytes)
+        body = b"" if max_bytes is None else await read_body(answer, max_bytes)
+        return answer.status_code, body
 
 
 def _client(address_of: AddressOf, certificates: ssl.SSLContext | None) -> httpx.AsyncClient:

@@ -159,7 +159,7 @@ def of_client_registration(registrations: Registrations, settings: Settings) -> 
 
 
 def of_deliveries(failing: Iterable[tuple[Recipient, DeliveryState]]) -> Findings:
-    """Messages that wait for recipients that do not accept them."""
+    """Recipients that do not accept messages."""
     for recipient, state in failing:
         yield Finding(f"deliveries to {recipient.id}", WARNING, state.problem)
 

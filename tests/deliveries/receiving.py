@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from issuer.deliveries.logouts_store import LOGOUT
 from issuer.deliveries.queue_store import DeliveryQueue, Recipient
-from issuer.federation.fetching import FetchRefused, HttpAnswer
+from issuer.federation.fetching import FetchRefused
 from tests.builders import Deployment
 
 URI = "https://app.example/logout"
@@ -33,11 +33,8 @@ class Receivers:
         deployment.services.deliveries._fetcher = receivers
         return receivers
 
-    async def request(
-        self, method: str, url: str, headers: dict[str, str], content: str
-    ) -> HttpAnswer:
-        form = headers["Content-Type"] == "application/x-www-form-urlencoded"
-        assert (method, form) == ("POST", True)
+    async def send(self, url: str, headers: dict[str, str], content: str) -> int:
+        assert headers["Content-Type"] == "application/x-www-form-urlencoded"
         (token,) = parse_qs(content)["logout_token"]
         self.received.append((url, token))
         if url in self.slow:
@@ -46,7 +43,7 @@ class Receivers:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, str):
             raise FetchRefused(answer)
-        return HttpAnswer(answer, b"")
+        return answer
 
     def deliver(self) -> list[dict[str, Any]]:
         """Let everything be sent that is due; the claims of what was received, in order."""

@@ -40,6 +40,9 @@ class BothIssuers:
         answer = http.request(method, url, headers=dict(headers), content=content)
         return HttpAnswer(answer.status_code, answer.content)
 
+    async def send(self, url: str, headers: dict[str, str], content: str) -> int:
+        return (await self.request("POST", url, headers, content)).status_code
+
 
 @dataclass
 class IssuerChain:

@@ -7,18 +7,20 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from issuer.composition import compose
-from issuer.database.tables import DeliveryRow
+from issuer.database.tables import DeliveryRecipientRow, DeliveryRow
 from issuer.deliveries import queue_store, sender
 from issuer.deliveries.queue_store import DeliveryQueue, Recipient
 from issuer.federation.fetching import Fetcher
 from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock
 from tests.deliveries.receiving import URI, Receivers
-from tests.federation.tls_server import TlsServer, answer, tls_server
+from tests.federation.tls_server import Behaviour, TlsServer, answer, tls_server
+from tests.interleaving import right_after
 from tests.killing import killed
 from tests.oauth.refreshing import events
 
@@ -97,6 +99,34 @@ def test_a_refusal_is_final_and_audited(waiting: Deployment, receivers: Receiver
     assert event.details["reason"] == f"{URI} answered 400."
 
 
+def test_a_recipient_that_refuses_everything_is_shown_for_a_week(
+    waiting: Deployment, receivers: Receivers
+):
+    """Nothing waits for it; still no session ends there."""
+    receivers.answers[URI] = [400]
+    receivers.deliver()
+    assert problems(waiting) == [
+        f"The last message was not accepted: {URI} answered 400. It is not sent again."
+    ]
+    waiting.clock.move(timedelta(days=8))
+    assert problems(waiting) == []
+    queue(waiting, 1, first=3)
+    receivers.deliver()
+    assert len(problems(waiting)) == 1
+    queue(waiting, 1, first=4)
+    receivers.answers[URI] = [200]
+    waiting.clock.move(timedelta(seconds=1))
+    receivers.deliver()
+    assert problems(waiting) == []
+
+
+def problems(deployment: Deployment) -> list[str]:
+    with deployment.services.administration.reading() as work:
+        failing = work.deliveries.failing(10)
+        assert work.deliveries.counts()[1] == len(failing)
+        return [state.problem for _, state in failing]
+
+
 def test_messages_are_given_up_after_a_day_of_failures_and_audited(
     waiting: Deployment, receivers: Receivers
 ):
@@ -160,6 +190,30 @@ def test_a_full_queue_drops_new_messages_and_says_so_once(
     assert len(events(waiting, "delivery.dropped")) == 2
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_recipient_may_be_forgotten_while_a_message_is_queued(
+    deployment: Deployment, receivers: Receivers
+):
+    """Between any two statements. SQLite has one writer at a time."""
+    deployment.client("app", backchannel_logout_uri=URI)
+
+    def forget() -> None:
+        with deployment.services.database.transaction() as session:
+            DeliveryQueue(session).forget(APP)
+
+    def add() -> None:
+        with deployment.services.database.transaction() as session:
+            none = {"waiting": 0, "failed": 0, "dropped": 0}
+            session.add(DeliveryRecipientRow(kind=APP.kind, recipient=APP.id, **none))
+
+    with (
+        right_after(deployment, "SELECT delivery_recipients.waiting", add),
+        right_after(deployment, "DO NOTHING RETURNING delivery_recipients", forget),
+    ):
+        queue(deployment, 1, first=7)
+    assert sids(receivers.deliver()) == ["7"]
+
+
 def test_a_clock_that_was_ahead_delays_nothing(waiting: Deployment, receivers: Receivers):
     waiting.clock.move(timedelta(days=2))
     receivers.answers[URI] = [500, 200]
@@ -204,11 +258,11 @@ def deliver_in_a_process(settings: Settings, clock: FakeClock, folder: Path) -> 
     services.keys.keyring.reconcile()
 
     class Arriving(Receivers):
-        async def request(self, *request: str):  # type: ignore[no-untyped-def]
-            answered = await super().request(*request)
+        async def send(self, *request: Any) -> int:
+            status = await super().send(*request)
             with (folder / "arrived").open("a") as file:
                 file.write(f"{len(self.received)}\n")
-            return answered
+            return status
 
     services.deliveries._fetcher = Arriving(Deployment(services, None))
     for claimed in services.deliveries.claim():
@@ -252,6 +306,24 @@ def test_a_receiver_inside_is_never_asked(waiting: Deployment, server: TlsServer
     assert server.asked == []
     with waiting.services.database.reading() as session:
         assert "not public" in str(DeliveryQueue(session).find(APP).last_failure)
+
+
+@pytest.mark.parametrize(
+    "accepting",
+    [answer(b"x" * 100_000), answer(b"not gzip", content_encoding="gzip")],
+    ids=["long", "compressed"],
+)
+def test_only_the_status_of_an_answer_counts(
+    waiting: Deployment, receivers: Receivers, server: TlsServer, accepting: Behaviour
+):
+    url = server.at("/logout", accepting)
+    with waiting.changing() as work:
+        work.clients.update("app", {"backchannel_logout_uri": url})
+    sending = waiting.services.deliveries
+    sending._fetcher = Fetcher(lambda *_: ["127.0.0.1"], lambda _: True, certificates=server.trust)
+    for claimed in sending.claim():
+        sending.deliver(claimed)
+    assert (len(server.asked), receivers.waiting()) == (3, 0)
 
 
 def test_a_slow_receiver_delays_no_other(waiting: Deployment, server: TlsServer):
