@@ -71,8 +71,8 @@ class RestartedReceiver:
     def events(self) -> list[dict[str, Any]]:
         if not self._file.exists():
             return []
-        lines = self._file.read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        whole, _, _ = self._file.read_text().rpartition("\n")  # it is being written
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 @contextmanager
